@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -256,14 +257,16 @@ BROWSER = shutil.which("chromium")
 def dom_of(page: Path, profile: Path, width: int = 1280) -> str:
     """Return a page as a browser has drawn it; its root says how wide it is and how wide it may be.
 
-    The page itself runs no script: a copy of it gets one that measures.
+    The page itself runs no script, and its policy lets none run: a copy of it has no policy, and a
+    script that measures.
     """
     copy = profile.with_suffix(".html")
     measure = (
         "<script>const r = document.documentElement;"
         "r.dataset.wide = r.scrollWidth; r.dataset.room = innerWidth</script>"
     )
-    copy.write_text(page.read_text() + measure)
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    copy.write_text(text + measure)
     done = subprocess.run(
         [
             BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",

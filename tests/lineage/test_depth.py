@@ -195,12 +195,16 @@ def test_a_trace_of_5000_hops_is_told_whole_to_programs_and_people():
     assert found == 2 * DEEP - 1
 
 
-def test_5000_boxes_are_drawn_each_right_of_what_it_rests_on():
+def test_5000_steps_in_a_row_are_drawn_as_one_box():
     boxes = [Box(f"b{i}", "dataset", "1 row", ((f"b{i + 1}", "content"),)) for i in range(DEEP)]
     boxes.append(Box(f"b{DEEP}", "dataset", "1 row", (("t", "judgement"),)))
     boxes.append(Box("t", "teacher", "teacher", ()))
     with few_frames():
-        assert str(draw_chain(boxes)).count("<rect") == DEEP + 2
+        picture = draw_chain(boxes)
+    assert picture.failed == ""
+    assert [len(place.members) for place in picture.places] == [DEEP - 1, 1, 1, 1]
+    assert picture.svg.count("<rect") == 1 + 4
+    assert len(picture.boxes) == DEEP + 2
 
 
 def nested(depth, last, wrap):

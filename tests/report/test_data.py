@@ -126,7 +126,7 @@ def test_any_dataset_can_be_looked_at(tmp_path, monkeypatch, rows, kinds, main):
     assert told["rows"] == len(rows)
     assert found.main == main
     page = write_report(store, store.find("got"), tmp_path / "page.html")
-    assert "<h2>The data</h2>" in page.read_text()
+    assert "<h3>The data</h3>" in page.read_text()
     assert CliRunner().invoke(app, ["report", "got", "--data", "--store", str(store.root)])
 
 

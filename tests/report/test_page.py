@@ -17,8 +17,14 @@ def page(finished, tmp_path):
 
 def test_a_page_names_no_address_but_its_own(page):
     text = page.read_text()
-    assert not re.search(r"(src|href)=|@import|url\(", text)
-    assert text.count("<details") == 10 + text.count('<details class="note"')
+    assert not re.search(r"src=|@import|url\(|<script", text)
+    places = re.findall(r'href="([^"]*)"', text)
+    assert len(places) > 4
+    for place in places:  # of the page itself, and it is there
+        assert f'id="{place.removeprefix("#")}"' in text
+    assert "default-src 'none'" in text
+    receipts = text[text.index("<h2>Receipts</h2>") :]
+    assert receipts.count("<details") == 10
     assert "from a closed model" in text
     assert "Had a closed API stood in the place of fake teacher" in text
 
@@ -45,9 +51,14 @@ def test_a_browser_draws_every_part(page, tmp_path):
     dom = dom_of(page, tmp_path / "profile")
     assert dom.count("<rect") >= 9
     assert dom.count("<circle") == 3 + 12 + 1  # systems, steps of the loss, a comparison
-    headings = ("The chain", "How it was trained", "What it is worth", "The bill", "The verdicts")
-    for heading in (*headings, "Receipts"):
-        assert f"<h2>{heading}</h2>" in dom
+    order = (
+        "<h2>Is my model good?</h2>", "<h3>What it is worth</h3>", "<h3>How it was trained</h3>",
+        "<h3>Time and cost of each stage</h3>", "<h2>Where does it come from?</h2>",
+        "<h3>The chain</h3>", "<h2>The bill</h2>", "<h2>The verdicts</h2>", "<h2>Terms</h2>",
+        "<h2>Receipts</h2>", "<h2>Evidence</h2>",
+    )  # fmt: skip
+    at = [dom.index(heading) for heading in order]
+    assert at == sorted(at)
 
 
 def test_each_thing_of_a_chain_has_a_box_whatever_it_is_called(tmp_path):

@@ -48,6 +48,7 @@ _GAINS = {
     "bits_per_byte": "difference in bits a byte; below 0 the first is better",
     "suite": "difference",
 }
+_LONGEST = 8  # stages that are shown of many
 _BOXES_SHOWN = 1000  # of the chain's table
 _COSTS_SHOWN = 500  # stages of the table of costs
 _CHANNELS = {
@@ -126,6 +127,7 @@ def write_report(
         head=headline(facts, profiles),
         facts=facts,
         total=together(facts.costs),
+        longest=sorted(facts.costs, key=lambda one: -(one.seconds or 0.0))[:_LONGEST],
         terms=terms_rows(facts.decided),
         channels=_channels(facts),
         folded_from=FOLDED_FROM,

@@ -35,7 +35,7 @@ class Place:
     inputs: tuple[tuple[int, tuple[str, ...]], ...]
     """(number of a place that it rests on, channels)"""
     members: tuple[Box, ...]
-    """boxes that stand here, in the order of the chain"""
+    """boxes that stand here: steps in a row in their order, others by name"""
 
     @property
     def is_folded(self) -> bool:
@@ -150,7 +150,7 @@ def _places(groups: list[list[Box]]) -> list[Place]:
             group[-1].what,
             group[0].counted if len(group) == 1 else _sum(group),
             _inputs(number, group, at),
-            tuple(group),
+            tuple(group if _follow(group) else sorted(group, key=lambda box: box.name)),
         )
         for number, group in enumerate(groups)
     ]
@@ -181,7 +181,7 @@ def _named(group: list[Box]) -> str:
     stems = {box.name.partition("@")[0].partition(".")[0] for box in group}
     kind = group[0].kind or group[0].what
     stem = stems.pop() if len(stems) == 1 else kind
-    return f"{len(group):,} × {stem}"
+    return f"{stem} ({len(group):,})"
 
 
 def _follow(group: list[Box]) -> bool:
@@ -192,4 +192,4 @@ def _follow(group: list[Box]) -> bool:
 def _sum(group: list[Box]) -> str:
     if _follow(group):
         return f"{group[0].name} to {group[-1].name}"
-    return listed([box.name for box in group], 2)
+    return listed(sorted(box.name for box in group), 2)

@@ -258,7 +258,8 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
     named = {ref: m.name if counts[m.name] == 1 else ref for ref, m in found.items()}
     called = free_names(teachers, set(named.values()), "teacher")
     boxes = {
-        called[name]: Box(called[name], "teacher", role, (), role) for name, role in teachers.items()
+        called[name]: Box(called[name], "teacher", role, (), role)
+        for name, role in teachers.items()
     }
     for ref, manifest in found.items():
         inputs = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mashbill.core.evaluation import count_of
 from mashbill.core.plain import counted, listed
 from mashbill.report.costs import Cost, money, together
 from mashbill.report.worth import ORDER, Level, Worth
@@ -30,12 +31,12 @@ _MADE = {
 }
 _MOST_SYSTEMS = 6  # that the head speaks of
 _HOW = {
-    "classifier": "hold rows back with a stage `split`, let the model label them with a stage "
-    "`apply`, and compare with a stage `evaluate`",
+    "classifier": "hold rows back with a stage of kind split, let the model label them with one of "
+    "kind apply, and hold them against human labels with one of kind evaluate",
 }
 _HOW_ELSE = (
-    "hold rows back with a stage `split`, and name the model under `models` of a stage `evaluate`: "
-    "with `by` a verifier scores its answers, without it weighs the held-out texts"
+    "hold rows back with a stage of kind split, and name the model under models of one of kind "
+    "evaluate: with by a verifier scores its answers, without it weighs the held-out texts"
 )
 
 
@@ -105,9 +106,7 @@ def headline(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
                 first.nothing.rpartition(": ")[0])] if first.nothing else []),
         *_tiles_of_cost(total),
     ]  # fmt: skip
-    return Headline(
-        question, first.level, lead, made, lines, "", _cost(facts, total), tuple(tiles)
-    )
+    return Headline(question, first.level, lead, made, lines, "", _cost(facts, total), tuple(tiles))
 
 
 def _line(worth: Worth, *, named: bool) -> str:
@@ -126,12 +125,11 @@ def _made(result: Manifest) -> str:
     taken = [item.name for item in result.inputs if item.is_artifact]
     of = f", made of {listed(taken, 4)}" if taken else ""
     if result.kind == "dataset":
-        size = counted(result.rows, "row")
-        return f"{result.ref} is a dataset of {size}, made by the stage `{kind}`{of}."
-    noun, how = _MADE.get(kind, ("a model", f", made by the stage `{kind}`"))
-    size = result.measures.get("parameters")
-    has = isinstance(size, int) and not isinstance(size, bool) and size > 0
-    of_size = f" of {counted(size, 'parameter')}" if has and isinstance(size, int) else ""
+        rows = counted(result.rows, "row")
+        return f"{result.ref} is a dataset of {rows}, made by a stage of kind {kind}{of}."
+    noun, how = _MADE.get(kind, ("a model", f", made by a stage of kind {kind}"))
+    size = count_of(result.measures.get("parameters"))
+    of_size = f" of {counted(size, 'parameter')}" if size else ""
     return f"{result.ref} is {noun}{of_size}{how}{of}."
 
 

@@ -112,8 +112,8 @@ def _source(sizes: Sequence[tuple[float, float]], lines: Sequence[Line], way: Wa
     """Return the graph in Graphviz's language: numbers alone."""
     across = way == "across"
     parts = [
-        f"digraph {{ rankdir={'LR' if across else 'TB'}; nodesep={0.32 if across else 0.4};"
-        f" ranksep={0.55 if across else 0.42}; splines=true; pad=0; margin=0;",
+        f"digraph {{ rankdir={'LR' if across else 'TB'}; splines=true; pad=0; margin=0;",
+        f"nodesep={0.32 if across else 0.4}; ranksep={0.55 if across else 0.42};",
         # How long it looks for fewer crossings and shorter lines: seconds for the most boxes.
         "nslimit=2; nslimit1=2; mclimit=0.3;",
         'node [shape=box, fixedsize=true, label=""];',

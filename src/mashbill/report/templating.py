@@ -28,7 +28,9 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         finalize=_seen,
     )
-    environment.globals.update(counted=counted, declared=declared_words, money=money, scrolls=scrolls)
+    environment.globals.update(
+        counted=counted, declared=declared_words, money=money, scrolls=scrolls
+    )
     return environment
 
 
@@ -46,7 +48,7 @@ def scrolls(label: str, kind: str = "over") -> Markup:
         kind: its class.
     """
     attributes = 'class="{}" tabindex="0" role="group" aria-label="{}"'
-    return Markup(attributes).format(kind, shown(label, _LABEL))
+    return Markup(attributes).format(kind, shown(label, _LABEL))  # noqa: S704 - a text of ours
 
 
 def drawn(text: str, most: int | None = None) -> Markup:

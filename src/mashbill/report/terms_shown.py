@@ -62,7 +62,9 @@ def terms_rows(runs: Iterable[Mapping[str, Any]]) -> tuple[TermsRow, ...]:
         for (about, outcome, rule, document, engine, held_from), (days, second) in found.items()
     ]  # fmt: skip
     return tuple(
-        sorted(rows, key=lambda r: (_ORDER.index(r.outcome) if r.outcome in _ORDER else 0, r.source))
+        sorted(
+            rows, key=lambda r: (_ORDER.index(r.outcome) if r.outcome in _ORDER else 0, r.source)
+        )
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mashbill.core.artifact import ArtifactRef
-from mashbill.core.evaluation import WORDS, systems_in
+from mashbill.core.evaluation import WORDS, is_number, systems_in
 from mashbill.core.plain import counted
 from mashbill.evals.remarks import Standing, against_majority
 
@@ -111,9 +111,7 @@ def worth_of(evaluation: Evaluation, system: str) -> Worth:
                      "figures", "see below", "", "")  # fmt: skip
     what = WORDS[evaluation.metric]
     if not result.is_known:
-        return Worth(
-            system, "unknown", "No row of it was scored", "", what, "not known", "", ""
-        )
+        return Worth(system, "unknown", "No row of it was scored", "", what, "not known", "", "")
     nothing, share = _nothing(evaluation)
     standing = None if share is None else against_majority(result, share)
     first = "" if standing is None else _FIRST[standing].format(nothing=nothing)
@@ -136,8 +134,9 @@ def _nothing(evaluation: Evaluation) -> tuple[str, float | None]:
         said = f"“{label}”" if isinstance(label, str) else "the commonest label"
         return f"always saying {said}", evaluation.majority
     chance = evaluation.measures.get("chance")
-    is_number = isinstance(chance, int | float) and not isinstance(chance, bool)
-    return ("chance", float(chance)) if is_number and 0 < chance < 1 else ("", None)
+    if is_number(chance) and 0 < chance < 1:
+        return "chance", float(chance)
+    return "", None
 
 
 def _says(evaluation: Evaluation, result: Result, nothing: str, share: float | None) -> str:
