@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from tests_axe import axe_source, found_by_axe
@@ -12,6 +12,7 @@ from mashbill import Store
 from mashbill.report import write_report
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="needs Debian's chromium; .ci/run installs it"),
     pytest.mark.skipif(axe_source() is None, reason="needs axe-core; make setup installs it"),
 ]
@@ -77,5 +78,5 @@ def test_a_page_is_small_and_has_its_parts_in_order(pages):
         levels = [int(part[0]) for part in page.split("<h")[1:] if part[0].isdigit()]
         assert levels[0] == 1
         assert levels.count(1) == 1
-        assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+        assert all(after <= before + 1 for before, after in pairwise(levels))
         assert page.count("<main") == page.count("<header>") == page.count("<nav") == 1

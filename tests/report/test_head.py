@@ -207,9 +207,9 @@ def measures(metric="accuracy", value=0.5, low=0.4, high=0.6, **more):
          "Worse than always saying “a”", "right on 30.0% of 100 held-out rows"),
         (measures(value=0.5, majority=0.5, majority_label="a"), "poor",
          "No better than always saying “a”", "(95% interval 40.0% to 60.0%)"),
-        (measures(value=0.55, majority=0.5), "fair", "Not clearly better than always saying the "
-         "commonest label", "right on 55.0%"),
-        (measures(value=0.7, low=0.6, high=0.8, majority=0.5), "good", "Better than always", "70.0%"),
+        (measures(value=0.55, majority=0.5), "fair",
+         "Not clearly better than always saying the commonest label", "right on 55.0%"),
+        (measures(value=0.7, low=0.6, high=0.8, majority=0.5), "good", "Better than", "70.0%"),
         (measures("score", 0.2, 0.1, 0.24, chance=0.25, by="exact"), "poor", "Worse than chance",
          "mean score by exact is 0.200"),
         (measures("score", 0.5, by="exact"), "unknown", "", "0.500 on 100 held-out rows"),

@@ -184,7 +184,7 @@ def made(tmp_path_factory):
 def test_a_page_has_curves_samples_and_what_was_learned_from(made):
     store, manifest, folder = made
     page = write_report(store, manifest, folder / "page.html").read_text()
-    part = page[page.index("How it was trained") : page.index("The bill")]
+    part = page[page.index("<h3>How it was trained") : page.index("<h2>The bill")]
     assert part.count('<svg class="curves"') == 1
     assert "axis of logarithms" in part
     assert "1,600 tokens read" in part

@@ -64,7 +64,8 @@ def test_the_page_shows_every_scenarios_numbers(page):
             assert artifact["name"] in text
         for place in facts["lost"]["told"][:10]:
             assert place["name"] in text
-    assert not re.search(r"(src|href)=|url\(", text)
+    assert not re.search(r"src=|url\(|<script", text)
+    assert re.findall(r'href="([^"]*)"', text) == ["#main"]
     assert "clean" not in text
 
 
