@@ -120,6 +120,7 @@ def test_a_model_that_is_worse_than_the_commonest_label_is_called_so_before_all_
     for share in (result.value, result.low, result.high, evaluation.majority):
         assert f"{share:.1%}" in head.lead
     assert "student@1 is a classifier of" in head.made
+    assert "with 2 labels, made by a stage of kind classifier of labelled@1" in head.made
 
 
 def test_which_system_is_which_model_follows_from_who_answered(store):

@@ -21,6 +21,7 @@ from mashbill.lineage.bills.telling import counted
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.contradicted import contradictions, table_of
 from mashbill.lineage.circuit.nodes import NodeTable, source_of, supposing
+from mashbill.lineage.described import Described, describe
 from mashbill.lineage.duties.decisions import decided_runs
 from mashbill.lineage.evidence.hop import Hop
 from mashbill.lineage.evidence.trace import Tracer
@@ -91,6 +92,8 @@ class ReportFacts:
     result: Manifest
     chain: tuple[Box, ...]
     rejected: tuple[TurnedDown, ...]
+    described: Described
+    """what it is, how it is used, where it ends"""
     measured: tuple[Measured, ...]
     """evaluations whose systems are the result, or rest on it, those of itself first"""
     costs: tuple[Cost, ...]
@@ -139,6 +142,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             warnings=tuple(_warnings(store, table, hidden)),
             judged=judged_in([m for m in store.manifests() if m.bill in table.bodies]),
             rejected=tuple(_rejected(store, result, hidden)),
+            described=describe(store, result),
             measured=tuple(_measured(store, result, hidden)),
             costs=costs_of(store, _behind(store, result)),
             samples=tuple(

