@@ -8,11 +8,12 @@ sizes and numbers, never a text of anybody's: what stands in boxes is for whoeve
 from __future__ import annotations
 
 import atexit
-import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
+
+from mashbill.core.parsing import json_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ def lay_out(
         why = f"at most {MOST_BOXES} boxes and {MOST_LINES} lines are"
         raise LayoutError(_FAILED.format(boxes=len(sizes), lines=len(lines), why=why))
     try:
-        told = json.loads(_engine().render(_source(sizes, lines, way), format="json0"))
+        told = json_value(_engine().render(_source(sizes, lines, way), format="json0"), "Graphviz")
         return _read(told, sizes, lines)
     except Exception as error:  # a trap of the engine's own is of no class that is ours to name
         _engine.cache_clear()

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mashbill.core.artifact import ArtifactRef
-from mashbill.core.evaluation import WORDS, is_number, systems_in
+from mashbill.core.evaluation import WORDS, Standing, against_majority, is_number, systems_in
 from mashbill.core.plain import counted
-from mashbill.evals.remarks import Standing, against_majority
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
