@@ -77,6 +77,8 @@ def sample_rows(store: Store, manifest: Manifest, withheld: str = "") -> SampleR
         withheld: why its texts are not shown; empty if they may be.
     """
     name = str(manifest.ref)
+    if (removal := store.removal(manifest.ref)) is not None:
+        withheld = f"not shown: it was {removal}"
     if withheld or not manifest.rows:
         return SampleRows(name, (), (), withheld=withheld)
     data = store.dataset(manifest.ref)
@@ -105,8 +107,10 @@ def examples_of(
         withheld: why its texts are not shown; empty if they may be.
 
     Returns:
-        None where the evaluation does not hold labels against human ones.
+        None where the evaluation does not hold labels against human ones, or its rows were removed.
     """
+    if store.removal(evaluation.ref) is not None:
+        return None
     data = store.dataset(evaluation.ref)
     if not {"gold", system} <= set(data.columns):
         return None
