@@ -4,7 +4,6 @@ python train.py --data published --base HuggingFaceTB/SmolLM2-135M-Instruct --ou
 """
 
 import argparse
-from pathlib import Path
 
 import torch
 from datasets import load_dataset
@@ -21,10 +20,7 @@ parser.add_argument("--epochs", type=float, default=2)
 parser.add_argument("--lora", action="store_true")
 told = parser.parse_args()
 
-# Which files have rows stands in SHA256SUMS, wherever they lie.
-listed = [line.split("  ", 1)[1] for line in Path(told.data, "SHA256SUMS").read_text().splitlines()]
-files = [f"{told.data}/{name}" for name in listed if name.endswith(".jsonl")]
-rows = load_dataset("json", data_files=files, split="train")
+rows = load_dataset(told.data, split="train")
 columns = [name for name in rows.column_names if name not in ("prompt", "completion", "messages")]
 
 trainer = SFTTrainer(

@@ -176,6 +176,9 @@ def test_rows_of_a_file_come_back_with_what_the_model_says(store, tmp_path, endi
     assert [row["Größe"] for row in rows] == list("01234")
     assert float(rows[0]["p_angry"]) == float(rows[0]["confidence"])
     assert rows[4]["failed"] == "column Body has no text"
+    alone = run(*(word for word in given if word not in ("--text", "Body")), "--to", to)
+    assert "the text is taken from column 'Body'; --text names another" in alone.stderr
+    assert "5 rows" in alone.stdout
     printed = run(*given).stdout.splitlines()
     assert [json.loads(line).get("label") for line in printed] == [
         row.get("label") or None for row in rows

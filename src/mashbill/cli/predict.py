@@ -12,7 +12,8 @@ from mashbill.cli.options import DEFAULT_STORE, NameArgument, StoreOption, app, 
 from mashbill.core.errors import InputError
 from mashbill.core.plain import counted
 from mashbill.files.rows.chunks import Manner
-from mashbill.workspace.own_file import sniffed
+from mashbill.files.rows.formats import format_of
+from mashbill.workspace.own_file import look, sniffed
 from mashbill.workspace.predicting import FAILED, load
 from mashbill.workspace.rows_written import ENDINGS, write_rows
 
@@ -27,7 +28,9 @@ def predict_command(
         Path | None, typer.Argument(help="Rows: .csv, .jsonl, .parquet, .txt and their like.")
     ] = None,
     store: StoreOption = DEFAULT_STORE,
-    text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    text: Annotated[
+        str | None, typer.Option(help="Column of the text; found, and told, if absent.")
+    ] = None,
     say: Annotated[
         list[str] | None, typer.Option(help="A text, in place of a file; repeat for several.")
     ] = None,
@@ -55,7 +58,7 @@ def predict_command(
     model = load(name, store, threads=threads, max_tokens=max_tokens)
     if file is None:
         parts: Iterable[list[dict[str, Any]]] = [
-            model.said([{text: one} for one in say or []], text)
+            model.said([{"text": one} for one in say or []], "text")
         ]
     else:
         found, _, fields = sniffed(file) if file.is_file() else ("utf-8", False, ",")
@@ -64,12 +67,22 @@ def predict_command(
             msg = f"--delimiter {delimiter!r} is no single character; write one, or tab"
             raise InputError(msg)
         manner = Manner(encoding=encoding or found, on_bad_bytes="replace", delimiter=divider)
-        parts = model.rows(file, text=text, manner=manner)
+        parts = model.rows(file, text=text or _likely_text(file), manner=manner)
     number, failed = _print(parts) if to is None else write_rows(parts, to, model.added)
     if to is not None:
         out.say(f"{to}: {counted(number, 'row')}")
     if failed:
         err.say(f"{counted(failed, 'row')} could not be asked about; the column {FAILED} says why")
+
+
+def _likely_text(file: Path) -> str:
+    """Return the column that is most likely the text, and say which, unless it is called so."""
+    if format_of(file.name) in (None, "text", "webdataset") or not file.is_file():
+        return "text"
+    column = look(file).likely_text()
+    if column and column != "text":
+        err.say(f"the text is taken from column {column!r}; --text names another")
+    return column or "text"
 
 
 def _print(parts: Iterable[list[dict[str, Any]]]) -> tuple[int, int]:

@@ -40,7 +40,8 @@ def recipe_text(looked: Looked, wish: Wish, name: str, labels: dict[str, str], p
     Raises:
         InputError: if the wish names a teacher that is none.
     """
-    parts = [_head(name, labels), _teacher(wish.teacher, labels), _corpus(looked, wish, labels)]
+    parts = [_head(name, labels), _teacher(wish.teacher, labels), _origins(prompt)]
+    parts.append(_corpus(looked, wish, labels))
     parts.append(_labelled(looked, wish, labels, prompt) if labels else _written(prompt))
     return "\n".join(parts)
 
@@ -64,6 +65,13 @@ result = {_toml("classifier" if labels else "answers")}
 purpose = "research"          # product, internal, research, evaluation
 commercial = false
 distribution = "private"      # private, service, public
+"""
+
+
+def _origins(prompt: str) -> str:
+    return f"""# Say whose words a prompt is, once they are yours. Until then: not recorded.
+# [origins]
+# {_toml(prompt)} = {{ by = "people" }}
 """
 
 
