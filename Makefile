@@ -9,7 +9,7 @@ TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: help dev setup demo recipes test slow peers clients trl check fix bench bench-conduct clean
+.PHONY: help dev setup demo recipes test slow peers clients trl first-hour check fix bench bench-conduct clean
 
 help:  ## this list
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -84,6 +84,9 @@ $(TRAINER):
 
 trl: $(VENV)/tested $(TRAINER)  ## a student that TRL trains on a published dataset, and its way back
 	MASHBILL_TRL=$(TRAINER) $(BIN)/python -m pytest -q -n 0 tests/test_trl_example.py
+
+first-hour: $(VENV)/tested $(TRAINER)  ## a person's CSV to labels, a classifier, a publication, a student of TRL, its bill
+	folder=$$(mktemp -d) && MASHBILL=$(abspath $(BIN))/mashbill PYTHON=$(abspath $(BIN))/python TRAINER=$(TRAINER) examples/first-hour/run.sh $$folder && rm -rf $$folder
 
 check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/ruff check .

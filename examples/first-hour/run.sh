@@ -6,10 +6,11 @@
 # $MASHBILL is the command, $PYTHON a Python without anything, $TRAINER one that has trl, peft and
 # datasets (`make first-hour` makes it).
 set -euo pipefail
+export TQDM_DISABLE=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1
 here=$(cd "$(dirname "$0")" && pwd)
 mashbill=${MASHBILL:-mashbill} python=${PYTHON:-python3} trainer=${TRAINER:?a Python that has trl}
 mkdir -p "$1" && cd "$1"
-cp "$here"/*.toml "$here"/../trl/{mashbill_record,train}.py .
+cp "$here/student.toml" "$here"/../trl/{mashbill_record,train}.py .
 say() { printf '\n== %s\n' "$1"; }
 
 say "1. a CSV with a mark of byte order, bad bytes, and odd names"
@@ -25,7 +26,9 @@ say "2. a teacher labels, a classifier learns, both are held to what people said
 
 say "3. the classifier on tickets that nobody labelled"
 "$mashbill" predict classifier "Neue Tickets (Export).csv" --to moods.csv
-"$mashbill" run more.toml
+cat "$here/more.toml" >> tickets.toml
+"$mashbill" run tickets.toml
+"$mashbill" show moods --rows 2
 
 say "4. handed on, in the form that TRL reads"
 "$mashbill" publish moods --to published --format trl-sft

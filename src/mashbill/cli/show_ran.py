@@ -107,13 +107,15 @@ def _made(ran: Ran) -> str:
     else:
         size = result.measures.get("parameters")
         what = "a model" + (f", {counted(size, 'parameter')}" if isinstance(size, int) else "")
-    others = [item for item in ran.done if item.manifest.ref != result.ref]
-    now = sum(not item.was_cached for item in others)
-    old = len(others) - now
-    more = [f"made on the way {now:,}"] if now else []
-    more += [f"there before {old:,}"] if old else []
-    if all(item.was_cached for item in ran.done):
+    now = [item for item in ran.done if not item.was_cached]
+    old = len(ran.done) - len(now)
+    if not now:
         return f"nothing: all was there before; {result.ref} is {what}"
+    names = [str(item.manifest.ref) for item in now if item.manifest.ref != result.ref]
+    if len(names) == len(now):
+        return f"{listed(names, _NAMES)}; {result.ref}, {what}, was there before"
+    more = [f"made on the way {len(names):,}"] if names else []
+    more += [f"there before {old:,}"] if old else []
     return "; ".join([f"{result.ref}: {what}", *more])
 
 
@@ -257,7 +259,8 @@ def _attention(ran: Ran, planned: Planned) -> Iterator[str]:
         if stage.told is not None:
             yield f"{stage.name} is {stage.told.says}"
     for name, found in _evaluations(ran).items():
-        against = [one for one in remarks(found) if one.system != ran.result.name]
+        others = found.systems.keys() - {ran.result.name}
+        against = [one for one in remarks(found) if one.system in others]
         if against:
             more = f" and {len(against) - 1} more of {name}" if len(against) > 1 else ""
             yield f"{against[0].system}: {against[0].text}{more}"
