@@ -202,8 +202,8 @@ def test_5000_steps_in_a_row_are_drawn_as_one_box():
     with few_frames():
         picture = draw_chain(boxes)
     assert picture.failed == ""
-    assert [len(place.members) for place in picture.places] == [DEEP - 1, 1, 1, 1]
-    assert picture.svg.count("<rect") == 1 + 4
+    assert [len(place.members) for place in picture.places] == [1, DEEP, 1]
+    assert picture.svg.count("<rect") == 1 + 3
     assert len(picture.boxes) == DEEP + 2
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mashbill.core.plain import counted, listed
+from mashbill.lineage.bills.telling import amount
 from mashbill.report.costs import Cost, money, together
 from mashbill.report.worth import ORDER, Level, Worth
 
@@ -124,7 +125,7 @@ def _of_data(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
     if not result.rows:
         level = "poor"
     whole = result.rows + result.rejected_rows
-    tiles = [Tile("rows", f"{result.rows:,}", f"{result.tokens:,} tokens ({result.token_unit})")]
+    tiles = [Tile("rows", f"{result.rows:,}", amount(result.tokens, result.token_unit))]
     own = next((one for one in profiles if one.manifest.ref == result.ref), None)
     if own is not None and own.rows.rows:
         repeated = own.rows.repeated
@@ -181,5 +182,5 @@ def _tiles_of_cost(total: Cost) -> list[Tile]:
     return [
         Tile("time", total.time),
         Tile("teacher calls", f"{total.calls:,}",
-             f"{total.tokens:,} tokens, {money(total.usd)}" if total.calls else ""),
+             f"{counted(total.tokens, 'token')}, {money(total.usd)}" if total.calls else ""),
     ]  # fmt: skip
