@@ -37,6 +37,7 @@ $(VENV)/installed: $(VENV)/base $(SOURCES)
 
 $(VENV)/tested: $(VENV)/installed
 	$(PIP) --no-build-isolation '.[all,dev]'
+	$(PIP) --no-deps axe-playwright-python==0.1.8  # for its axe.min.js: no page is driven by Playwright
 	$(BIN)/python tests/fetch_teacher.py
 	touch $@
 

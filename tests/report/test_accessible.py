@@ -14,7 +14,7 @@ from mashbill.report import write_report
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="needs Debian's chromium; .ci/run installs it"),
-    pytest.mark.skipif(axe_source() is None, reason="needs axe-core; make setup installs it"),
+    pytest.mark.skipif(axe_source() is None, reason="needs axe-core; `make test` installs it"),
 ]
 SEEN = list(product((1100, 360), (False, True)))
 
