@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests_laws import law
 from typer.testing import CliRunner
 
-from mashbill.cli import app
+from mashbill.cli import app, beginning, main
 from mashbill.cli.show_ran import _lines
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
@@ -122,3 +122,15 @@ def test_a_part_has_no_more_lines_than_it_may(texts, most):
     assert all(len(line) <= WIDTH - 11 for line in lines)
     if len(" ".join(texts)) > most * WIDTH * 8:
         assert lines[-1].endswith("…")
+
+
+def test_an_interrupt_of_any_command_is_told(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(beginning, "look", interrupted)
+    monkeypatch.setattr("sys.argv", ["mashbill", "init", "a.csv", "--labels", "a,b"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert "Stopped." in capsys.readouterr().err

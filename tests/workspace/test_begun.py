@@ -264,3 +264,56 @@ def test_at_a_terminal_it_asks(tmp_path, monkeypatch, typed, labels):
     text = (tmp_path / "tickets.toml").read_text()
     assert all(f"{label} = " in text for label in labels)
     assert ("generate" in text) == (not labels)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Tickets März.csv", "tickets-marz"), ("Größe.csv", "grosse"), ("письма.csv", "mine"),
+        ("Ünïcödé (1).csv", "unicode-1"), ("---.csv", "mine"),
+    ],
+)  # fmt: skip
+def test_a_recipe_is_named_in_plain_letters(tmp_path, file, name):
+    path = tmp_path / file
+    path.write_bytes(separated(rows(40)))
+    made = begin(look(path), Wish(text="Ticket", gold="Mood"))
+    assert made.recipe.name == f"{name}.toml"
+
+
+@pytest.mark.parametrize(
+    ("header", "is_told"),
+    [
+        ("Ticket,Mood,Nr", False), ("text,label,id", False), ("it broke,angry,1", True),
+        ("a,b,2026", True),
+        (f"it broke {'and nobody answers ' * 6},mood,nr", True),
+    ],
+)  # fmt: skip
+def test_a_file_whose_columns_have_no_names_is_told(tmp_path, header, is_told):
+    path = tmp_path / "a.csv"
+    body = separated(rows(40)).decode().split("\n", 1)[1]
+    path.write_text(f"{header}\n{body}")
+    text, mood = header.split(",")[:2]
+    made = begin(look(path), Wish(text=text, gold=mood))
+    assert any("reads like a row" in line for line in made.told) is is_told
+
+
+def test_a_label_that_is_nearly_another_is_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(separated(rows(60)) + b'"it is angry",angrry,99\n')
+    told = begin(look(path), Wish(text="Ticket", gold="Mood")).told
+    assert any("'angrry' (1 row) may be a slip of the pen for 'angry'" in line for line in told)
+    assert sum("slip of the pen" in line for line in told) == 1
+
+
+def test_divider_and_encoding_may_be_said(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(separated(rows(40), "~").decode().encode("utf-16-le"))
+    done = CliRunner().invoke(
+        app,
+        ["init", str(path), "--gold", "Mood", "--delimiter", "~", "--encoding", "utf-16-le"],
+    )
+    assert done.exit_code == 0, done.output
+    told = tomllib.loads((tmp_path / "a.toml").read_text())["stages"]["rows"]
+    assert (told["delimiter"], told["encoding"]) == ("~", "utf-16-le")
+    wrong = CliRunner().invoke(app, ["init", str(path), "--gold", "Mood", "--delimiter", "ab"])
+    assert "is no single character" in str(wrong.exception)

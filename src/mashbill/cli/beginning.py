@@ -37,6 +37,10 @@ def init_command(
         typer.Option(help="smollm2 (runs here), fake, PROVIDER:MODEL, or MODEL@http://SERVER/v1."),
     ] = "smollm2",
     name: Annotated[str, typer.Option(help="Of the recipe; the file's if absent.")] = "",
+    delimiter: Annotated[
+        str, typer.Option(help="Between the fields of a csv file; found if absent. tab is one.")
+    ] = "",
+    encoding: Annotated[str, typer.Option(help="Of a file of text; found if absent.")] = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Write a recipe that is there anew.")
     ] = False,
@@ -46,7 +50,7 @@ def init_command(
 
     What is not given is asked for at a terminal.
     """
-    looked = look(file)
+    looked = look(file, delimiter=delimiter, encoding=encoding)
     asks = sys.stdin.isatty() and not as_json
     text = text or (_ask_text(looked, gold) if asks else looked.likely_text(gold))
     if not (labels or gold or task):

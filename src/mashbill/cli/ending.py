@@ -36,8 +36,9 @@ class TellingGroup(TyperGroup):
         except _Usage as error:
             _tell_usage(error)
             code = error.exit_code
-        except typer.Abort:
-            code = 1
+        except typer.Abort:  # what an interrupt becomes in a command that keeps nothing of it
+            err.say("Stopped.")
+            code = 130
         sys.exit(code if isinstance(code, int) else 0)
 
 

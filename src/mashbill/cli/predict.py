@@ -13,7 +13,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.plain import counted
 from mashbill.files.rows.chunks import Manner
 from mashbill.files.rows.formats import format_of
-from mashbill.workspace.own_file import look, sniffed
+from mashbill.workspace.own_file import divider, look, sniffed
 from mashbill.workspace.predicting import FAILED, load
 from mashbill.workspace.rows_written import ENDINGS, write_rows
 
@@ -62,12 +62,10 @@ def predict_command(
         ]
     else:
         found, _, fields = sniffed(file) if file.is_file() else ("utf-8", False, ",")
-        divider = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) or fields
-        if len(divider) != 1:
-            msg = f"--delimiter {delimiter!r} is no single character; write one, or tab"
-            raise InputError(msg)
-        manner = Manner(encoding=encoding or found, on_bad_bytes="replace", delimiter=divider)
-        parts = model.rows(file, text=text or _likely_text(file), manner=manner)
+        fields = divider(delimiter) or fields
+        manner = Manner(encoding=encoding or found, on_bad_bytes="replace", delimiter=fields)
+        text = text or _likely_text(file, fields, manner.encoding)
+        parts = model.rows(file, text=text, manner=manner)
     number, failed = _print(parts) if to is None else write_rows(parts, to, model.added)
     if to is not None:
         out.say(f"{to}: {counted(number, 'row')}")
@@ -75,11 +73,11 @@ def predict_command(
         err.say(f"{counted(failed, 'row')} could not be asked about; the column {FAILED} says why")
 
 
-def _likely_text(file: Path) -> str:
+def _likely_text(file: Path, delimiter: str, encoding: str) -> str:
     """Return the column that is most likely the text, and say which, unless it is called so."""
     if format_of(file.name) in (None, "text", "webdataset") or not file.is_file():
         return "text"
-    column = look(file).likely_text()
+    column = look(file, delimiter=delimiter, encoding=encoding).likely_text()
     if column and column != "text":
         err.say(f"the text is taken from column {column!r}; --text names another")
     return column or "text"

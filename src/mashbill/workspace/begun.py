@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError
 from mashbill.core.explaining import near
 from mashbill.core.letters import half_a_character
+from mashbill.core.plain import counted
 from mashbill.core.store import write_atomically
 from mashbill.workspace.first_recipe import recipe_text
 from mashbill.workspace.own_file import MOST_LABELS, Looked
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r"\{[{%#]")
 _FEW = 10  # rows of a label
+_ALIKE = 0.75  # of difflib's ratio
 _NAME = re.compile(r"[^a-z0-9]+")
 
 
@@ -85,7 +89,7 @@ def begin(looked: Looked, wish: Wish, *, replace: bool = False) -> Begun:
     if labels and len(labels) < 2:
         msg = f"one label ({labels[0]}) sorts nothing; give two or more"
         raise InputError(msg)
-    name = _NAME.sub("-", (wish.name or looked.path.stem).casefold()).strip("-") or "mine"
+    name = _name(wish.name or looked.path.stem)
     recipe = looked.path.with_name(f"{name}.toml")
     prompt = looked.path.with_name(f"{name}.prompt.txt")
     for path in (recipe, prompt):
@@ -97,6 +101,13 @@ def begin(looked: Looked, wish: Wish, *, replace: bool = False) -> Begun:
     write_atomically(prompt, _prompt(wish, labels).encode())
     write_atomically(recipe, text.encode())
     return Begun(recipe, prompt, labels, looked.rows, tuple(_told(looked, wish, labels)))
+
+
+def _name(text: str) -> str:
+    """Return a name of letters, digits and dashes: an accent is left out, a letter never."""
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return _NAME.sub("-", plain.casefold()).strip("-") or "mine"
 
 
 def _check(wish: Wish, looked: Looked) -> None:
@@ -160,8 +171,16 @@ def _few(looked: Looked, labels: Sequence[str], gold: str) -> list[str]:
             "some examples of each, and what is held out is a fifth of them"
         )
     if gold and looked.is_whole:
-        rare = [label for label in labels if looked.values[gold][label] < _FEW]
+        rows = looked.values[gold]
+        rare = [label for label in labels if rows[label] < _FEW]
         told += [f"few rows have the label {', '.join(rare)}"] if rare else []
+        for label in rare:
+            alike = get_close_matches(label, [one for one in labels if one not in rare], 1, _ALIKE)
+            if alike:
+                told.append(
+                    f"{label!r} ({counted(rows[label], 'row')}) may be a slip of the pen for "
+                    f"{alike[0]!r}: correct it in the file, or it is a label of its own"
+                )
     by_case: dict[str, list[str]] = {}
     for label in labels:
         by_case.setdefault(label.casefold(), []).append(label)
@@ -175,6 +194,11 @@ def _few(looked: Looked, labels: Sequence[str], gold: str) -> list[str]:
 
 def _told(looked: Looked, wish: Wish, labels: Sequence[str]) -> list[str]:
     told = []
+    if looked.seems_headless:
+        told.append(
+            "the first line reads like a row and not like names of columns; if it is one, write "
+            "names above it and begin again"
+        )
     if looked.has_bad_bytes:
         told.append(f"some rows have bytes that are not {looked.encoding}; they are rejected")
     if wish.teacher == "smollm2":

@@ -19,6 +19,8 @@ LOOKED = 20_000
 MOST_LABELS = 50
 _DIVIDERS = ",;\t|"
 _SNIFFED = 1 << 16  # bytes
+_NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*")
+_LONGEST_NAME = 80  # letters
 _TEXTS = ("text", "body", "content", "message", "review", "comment", "description", "prompt",
           "question", "input", "ticket", "document")  # fmt: skip
 
@@ -43,6 +45,18 @@ class Looked:
     lengths: dict[str, float] = field(repr=False)
     """mean letters of each column that has texts"""
 
+    @property
+    def seems_headless(self) -> bool:
+        """Whether the names of columns read like a row: a number, a sentence, one of its values."""
+        if self.format not in ("csv", "tsv"):
+            return False
+        return any(
+            _NUMBER.fullmatch(name)
+            or len(name) > _LONGEST_NAME
+            or (self.is_whole and self.values.get(name, Counter[str]())[name] > 1)
+            for name in self.columns
+        )
+
     def likely_text(self, gold: str = "") -> str:
         """Return the column that is most likely the text: of a usual name, or the longest.
 
@@ -58,8 +72,13 @@ class Looked:
         return usual or max(lengths, key=lengths.__getitem__, default="")
 
 
-def look(path: Path) -> Looked:
+def look(path: Path, *, delimiter: str = "", encoding: str = "") -> Looked:
     """Look at a file of rows.
+
+    Args:
+        path: the file.
+        delimiter: between the fields of a CSV file; found if empty.
+        encoding: of a file of text; found if empty.
 
     Raises:
         InputError: if it is none, or has no rows.
@@ -71,7 +90,8 @@ def look(path: Path) -> Looked:
     if kind is None or kind in ("text", "webdataset"):
         msg = f"{path}: name a file of rows that ends in .csv, .tsv, .jsonl, .json or .parquet"
         raise InputError(msg)
-    encoding, is_bad, delimiter = sniffed(path)
+    found, is_bad, fields = sniffed(path)
+    encoding, delimiter = encoding or found, divider(delimiter) or fields
     manner = Manner(encoding=encoding, on_bad_bytes="reject", delimiter=delimiter)
     rows, columns, first_bad = 0, dict[str, None](), ""
     values: dict[str, Counter[str]] = {}
@@ -118,6 +138,19 @@ def _lines(path: Path) -> int:
         while data := stream.read(1 << 20):
             number += data.count(b"\n")
     return number
+
+
+def divider(written: str) -> str:
+    """Return what divides fields, as a command line writes it; empty if nothing is said.
+
+    Raises:
+        InputError: if it is no single character.
+    """
+    found = {"tab": "\t", "\\t": "\t"}.get(written, written)
+    if len(found) > 1:
+        msg = f"--delimiter {written!r} is no single character; write one, or tab"
+        raise InputError(msg)
+    return found
 
 
 def sniffed(path: Path) -> tuple[str, bool, str]:
