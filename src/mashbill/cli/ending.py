@@ -36,10 +36,17 @@ class TellingGroup(TyperGroup):
         except _Usage as error:
             _tell_usage(error)
             code = error.exit_code
-        except typer.Abort:  # what an interrupt becomes in a command that keeps nothing of it
-            err.say("Stopped.")
-            code = 130
+        except typer.Abort:
+            code = 1
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Do what is asked; an interrupt of a command that says nothing of it is told."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            err.say("Stopped.")
+            raise typer.Exit(130) from None
 
 
 def ended(call: Callable[[], Any]) -> NoReturn:
