@@ -43,6 +43,9 @@ class Held:
     def dataset(self, ref):
         return self.rows[str(ref)]
 
+    def removal(self, ref):
+        return None
+
 
 def evaluation(store, name, systems, rows=None, digest="same", stage=None, **measures):
     """Return the manifest of an evaluation, whose rows the store then holds."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _ORDER = ("deny", "review", "allow")
 _MOST_DAYS = 4
+_MOST, _LONGEST = 20, 300  # facts that a decision lacks, and letters of one
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,24 @@ def terms_rows(runs: Iterable[Mapping[str, Any]]) -> tuple[TermsRow, ...]:
         runs: entries of the ledger, as :func:`mashbill.lineage.duties.decisions.decided_runs` has
             them.
     """
-    found: dict[tuple[str, ...], tuple[dict[str, None], bool]] = {}
+    found: dict[tuple[str, ...], tuple[dict[str, None], bool, dict[str, None]]] = {}
     for run in runs:
         for item in run.get("decisions", ()):
             key = tuple(
                 str(item.get(name) or "")
                 for name in ("about", "outcome", "rule", "document", "engine", "effective_from")
             )
-            days, second = found.get(key, ({}, False))
+            days, second, lacking = found.get(key, ({}, False, {}))
             days[str(run.get("as_of", ""))] = None
-            found[key] = (days, second or item.get("second_hand") is True)
+            lacking |= dict.fromkeys(_texts(item.get("lacking")))
+            found[key] = (days, second or item.get("second_hand") is True, lacking)
     rows = [
         TermsRow(
             about, outcome, rule, document, engine, tuple(sorted(days)), held_from,
-            tuple(_unknown(outcome, document, held_from, second=second)),
+            tuple(_unknown(outcome, document, held_from, lacking, second=second)),
         )
-        for (about, outcome, rule, document, engine, held_from), (days, second) in found.items()
+        for (about, outcome, rule, document, engine, held_from), (days, second, lacking)
+        in found.items()
     ]  # fmt: skip
     return tuple(
         sorted(
@@ -68,14 +71,20 @@ def terms_rows(runs: Iterable[Mapping[str, Any]]) -> tuple[TermsRow, ...]:
     )
 
 
-def _unknown(outcome: str, document: str, held_from: str, *, second: bool) -> list[str]:
-    told = []
+def _texts(value: object) -> list[str]:
+    return [str(one)[:_LONGEST] for one in value[:_MOST]] if isinstance(value, list) else []
+
+
+def _unknown(
+    outcome: str, document: str, held_from: str, lacking: Iterable[str], *, second: bool
+) -> list[str]:
+    told = [*lacking][:_MOST]
     if not document:
         told.append("no document is recorded")
     elif not held_from:
         told.append("since when the text holds")
     if second:
         told.append("the text itself: it was read in a third party's words only")
-    if outcome == "review":
+    if outcome == "review" and not lacking:
         told.append("what the clause wants to know; `mashbill check` names it")
     return told

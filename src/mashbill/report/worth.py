@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.evaluation import WORDS, Standing, against_majority, is_number, systems_in
 from mashbill.core.plain import counted
+from mashbill.lineage.described.evaluated import answers
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
@@ -77,28 +78,14 @@ def systems_of(store: Store, evaluation: Manifest, result: Manifest) -> tuple[st
         told = evaluation.measures["systems"]
         return tuple(str(name) for name in told)
     taken = {
-        ref.name: ref
-        for ref in (ArtifactRef.parse(one.name) for one in evaluation.inputs if one.is_artifact)
+        ArtifactRef.parse(one.name).name: one.name for one in evaluation.inputs if one.is_artifact
     }
     return tuple(
         system
         for system, stages in named.items()
-        if any(name in taken and _answers(store, taken[name], result) for name in stages)
+        if result.kind == "model"
+        and any(name in taken and answers(store, taken[name], str(result.ref)) for name in stages)
     )
-
-
-def _answers(store: Store, ref: ArtifactRef, result: Manifest) -> bool:
-    """Return whether an artifact is a model, or holds answers of it."""
-    waiting, seen = [ref], set[ArtifactRef]()
-    while waiting:
-        one = waiting.pop()
-        if one == result.ref:
-            return result.kind == "model"
-        manifest = None if one in seen else store.get(one)
-        seen.add(one)
-        if manifest is not None and manifest.kind == "dataset":
-            waiting += [ArtifactRef.parse(i.name) for i in manifest.inputs if i.is_artifact]
-    return False
 
 
 def worth_of(evaluation: Evaluation, system: str) -> Worth:

@@ -293,7 +293,9 @@ def told(decision: Decision) -> str:
 
 def as_facts(decided: Decided, accepted: Acceptance | None) -> dict[str, Any]:
     """Return what the ledger keeps of decisions."""
-    kept = ("outcome", "engine", "rule", "about", "document", "effective_from", "second_hand")
+    kept = {
+        "outcome", "engine", "rule", "about", "document", "effective_from", "second_hand",
+    }  # fmt: skip
     facts: dict[str, Any] = {
         "about": decided.about,
         "as_of": decided.as_of.isoformat(),
@@ -301,6 +303,7 @@ def as_facts(decided: Decided, accepted: Acceptance | None) -> dict[str, Any]:
         "use": decided.use.facts(),
         "decisions": [
             {key: value for key, value in decision.as_json().items() if key in kept}
+            | ({"lacking": list(decision.lacking)} if decision.lacking else {})
             for decision in decided.decisions
         ],
     }

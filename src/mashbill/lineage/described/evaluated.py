@@ -135,15 +135,44 @@ def _own(store: Store, evaluation: Manifest, name: str, found: Evaluation) -> It
     asked = systems_in(evaluation.stage)
     for system in found.systems:
         made = [taken[stage] for stage in asked.get(system, (system,)) if stage in taken]
-        if any(each == name or name in _asked_for(store, each) for each in made):
+        if any(answers(store, each, name) for each in made):
             yield system
 
 
-def _asked_for(store: Store, answers: str) -> set[str]:
-    """Return the models that gave the answers of a dataset, by address."""
-    try:
-        manifest = store.get(ArtifactRef.parse(answers))
-    except RecipeError:  # whoever wrote the manifest need not have been us
-        return set()
-    inputs = manifest.inputs if manifest is not None else ()
-    return {item.name for item in inputs if item.is_artifact and item.role != "rows"}
+def answers(store: Store, made: str, name: str) -> bool:
+    """Return whether an artifact is another, or holds answers of that model.
+
+    Answers that were verified or filtered since are its own still; those of a model that was made
+    of it are not, nor those that another gave to rows which it wrote.
+
+    Args:
+        store: where both lie.
+        made: NAME@VERSION of what is looked at.
+        name: NAME@VERSION of the model, or of the artifact itself.
+    """
+    waiting, seen = [made], set[str]()
+    while waiting:
+        one = waiting.pop()
+        if one == name:
+            return True
+        if one in seen:
+            continue
+        seen.add(one)
+        try:
+            manifest = store.get(ArtifactRef.parse(one))
+        except RecipeError:  # whoever wrote the manifest need not have been us
+            continue
+        if manifest is None or manifest.kind != "dataset":
+            continue
+        roles = {"rows"} if manifest.stage.get("kind") in _PASSING else set()
+        waiting += [
+            item.name
+            for item in manifest.inputs
+            if item.is_artifact and (item.role not in _OF_ROWS or item.role in roles)
+        ]
+    return False
+
+
+_OF_ROWS = frozenset({"rows", "beside", "trained-on"})
+_PASSING = frozenset({"verify", "filter", "split", "dedup", "pii", "without", "decontaminate"})
+"""kinds of stages whose rows are what their input said"""
