@@ -28,7 +28,7 @@ def compare(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Recipe with [arms], whose arms are compared: all, or those named."),
+        typer.Option(help="Recipe with \\[arms], whose arms are compared: all, or those named."),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     allow: AllowOption = None,

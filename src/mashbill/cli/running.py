@@ -179,11 +179,11 @@ def run(
     ] = False,
     arm: Annotated[
         list[str] | None,
-        typer.Option(help="Make this arm of [arms] alone; may be given more than once."),
+        typer.Option(help="Make this arm of \\[arms] alone; may be given more than once."),
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(help="Make this seed of [arms] alone; may be given more than once."),
+        typer.Option(help="Make this seed of \\[arms] alone; may be given more than once."),
     ] = None,
     track: Annotated[
         list[str] | None,
@@ -334,7 +334,7 @@ def report(
         bool, typer.Option("--data", help="Print what the data are like, and write no page.")
     ] = False,
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe with [arms], which stand side by side on the page.")
+        str | None, typer.Option(help="Recipe with \\[arms], which stand side by side on the page.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

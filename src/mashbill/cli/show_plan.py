@@ -68,6 +68,8 @@ def print_plan(made: planning.Plan, *, whole: bool = False) -> None:
     for stage in made.stages:
         if stage.told is not None:
             out.fit(("contradicted:", "yellow"), f" {stage.name} is {stage.told.says}.")
+    for line in _over_budget(made):
+        out.fit(("warning:", "yellow"), f" {line}")
     for line in _totals([stage for stage in made.stages if stage.status != "done"], names):
         out.fit(line)
     _print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
@@ -143,6 +145,23 @@ def _asked(projected: Projection | None) -> tuple[str, str]:
     return calls, projected.price
 
 
+def _over_budget(made: planning.Plan) -> list[str]:
+    """Say which caps of the recipe the least that is asked goes over; what was spent is not in."""
+    found = [stage.projected for stage in made.stages if stage.status != "done"]
+    least = sum((one for one in found if one), Projection()).least
+    caps = made.recipe.budget
+    told = []
+    if caps.usd is not None and least.usd is not None and least.usd > caps.usd:
+        told.append(f"usd = {caps.usd:g}, and it costs about ${least.usd:.4f} at least")
+    if caps.calls is not None and least.calls > caps.calls:
+        told.append(f"calls = {caps.calls:,}, and {least.calls:,} are made at least")
+    if caps.tokens is not None and least.tokens_in > caps.tokens:
+        told.append(f"tokens = {caps.tokens:,}, and about {least.tokens_in:,} are read at least")
+    return [
+        f"[budget] has {one}: a run stops there, and goes on where it is raised" for one in told
+    ]
+
+
 def _totals(todo: list[planning.PlannedStage], names: Mapping[str, str]) -> list[str]:
     """Say what is left to do in time, calls and money, and what of it is not known."""
     unsaid = [stage.name for stage in todo if stage.seconds is None]
@@ -176,7 +195,9 @@ def _print_verdicts(pairs: Sequence[tuple[Verdict, Verdict]], name: str) -> None
     out.fit((f"Is it distilled? {name}", "bold"))
     for closed, any_model in pairs:
         one, other = conclusion_text(closed), conclusion_text(any_model)
-        said = one if one == other else f"from a closed model {one}; from any model {other}"
+        said = f"from a closed model {one}; from any model {other}"
+        if one == other:
+            said = f"from a closed model {one}" if closed.conclusion == "yes" else one
         decided = closed if closed.path else any_model
         how = f": {path_text(decided.path)}" if decided.path else ""
         more = f", and {len(decided.others)} more ways" if decided.path and decided.others else ""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mashbill.workspace.planned import Planned, Ran
 
 _LABEL = 11  # columns before the text of a line
-_MOST = {"made": 2, "how good": 3, "cost": 2, "distilled": 2, "attention": 2}
+_MOST = {"made": 2, "how good": 4, "cost": 2, "distilled": 2, "attention": 2}
 """lines of each part"""
 _ALL = 9
 """lines of all of them"""
@@ -165,8 +165,8 @@ def _of_evaluation(found: Evaluation, name: str) -> Iterator[str]:
     more = ""
     if found.metric == "accuracy" and found.majority is not None:
         label = found.measures.get("majority_label")
-        which = f", {label!r:.30}," if label is not None else ""
-        more = f"; the commonest label{which} has {found.majority:.3f}"
+        which = f" {label!r:.30}" if label is not None else ""
+        more = f"; always{which.rstrip(',') or ' the commonest label'}: {found.majority:.3f}"
     yield from (f"{text[0].lower()}{text[1:]}" for text in against[:1])
     yield f"{main}: {WORDS[found.metric]} {_valued(result)}{rows}{more}"
     others = [f"{other} {_valued(each)}" for other, each in systems[1:]]

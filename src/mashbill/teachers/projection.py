@@ -80,6 +80,7 @@ class Projection:
             None if self.most is None or other.most is None else self.most + other.most,
             tuple(dict.fromkeys((*self.unpriced, *other.unpriced))),
             self.lacks or other.lacks,
+            dict(Counter(self.once) + Counter(other.once)),
         )
 
     def as_json(self) -> dict[str, Any]:
