@@ -43,7 +43,7 @@ class Held:
     def dataset(self, ref):
         return self.rows[str(ref)]
 
-    def removal(self, ref):
+    def removal(self, ref):  # noqa: ARG002 - as a store has it
         return None
 
 

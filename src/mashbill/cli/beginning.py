@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mashbill.cli.options import JsonOption, app, out, print_json
+from mashbill.cli.options import DEFAULT_STORE, JsonOption, app, out, print_json
 from mashbill.core.errors import InputError
 from mashbill.core.plain import counted
 from mashbill.workspace.begun import Wish, begin
+from mashbill.workspace.first_documents import begin_documents
 from mashbill.workspace.own_file import look
 
 if TYPE_CHECKING:
+    from mashbill.workspace.begun import Begun
     from mashbill.workspace.own_file import Looked
 
 
 @app.command("init")
 def init_command(
-    file: Annotated[Path, typer.Argument(help="Your rows: .csv, .tsv, .jsonl, .parquet.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Your rows: .csv, .tsv, .jsonl, .parquet; or a folder of documents."),
+    ],
     text: Annotated[str, typer.Option(help="Column of the text; asked, or found.")] = "",
     labels: Annotated[
         str, typer.Option(help="Labels that texts are sorted into, with commas: angry,calm.")
@@ -36,6 +41,9 @@ def init_command(
         str,
         typer.Option(help="smollm2 (runs here), fake, PROVIDER:MODEL, or MODEL@http://SERVER/v1."),
     ] = "smollm2",
+    license: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option("--license", help="Of the weights of a server: an SPDX identifier.")
+    ] = "",
     name: Annotated[str, typer.Option(help="Of the recipe; the file's if absent.")] = "",
     delimiter: Annotated[
         str, typer.Option(help="Between the fields of a csv file; found if absent. tab is one.")
@@ -50,6 +58,12 @@ def init_command(
 
     What is not given is asked for at a terminal.
     """
+    if file.is_dir():
+        given = tuple(one.strip() for one in labels.split(",") if one.strip())
+        wish = Wish(text, given, gold, task, teacher, name, license)
+        begun = begin_documents(file, wish, replace=replace)
+        _tell(begun, f"{file}: {counted(begun.rows, 'document')}", as_json=as_json)
+        return
     looked = look(file, delimiter=delimiter, encoding=encoding)
     asks = sys.stdin.isatty() and not as_json
     text = text or (_ask_text(looked, gold) if asks else looked.likely_text(gold))
@@ -63,20 +77,34 @@ def init_command(
             raise InputError(msg)
         labels, gold, task = _ask_what(looked, text)
     some = tuple(one.strip() for one in labels.split(",") if one.strip())
-    made = begin(looked, Wish(text, some, gold, task, teacher, name), replace=replace)
+    made = begin(looked, Wish(text, some, gold, task, teacher, name, license), replace=replace)
+    whole = counted(looked.rows, "row") if looked.is_whole else f"about {looked.rows:,} rows"
+    head = f"{file}: {whole}, the text is in column {text!r}"
+    _tell(made, head, as_json=as_json, text=text)
+
+
+def _tell(made: Begun, head: str, *, as_json: bool, text: str = "") -> None:
+    """Say what was written, and what is next."""
     if as_json:
-        files = {"recipe": str(made.recipe), "prompt": str(made.prompt)}
+        prompt = None if made.prompt is None else str(made.prompt)
+        files = {"recipe": str(made.recipe), "prompt": prompt}
         print_json({**files, "text": text, "labels": list(made.labels), "told": list(made.told)})
         return
-    whole = counted(looked.rows, "row") if looked.is_whole else f"about {looked.rows:,} rows"
-    out.say(f"{file}: {whole}, the text is in column {text!r}")
+    out.say(head)
     if made.labels:
         out.say(f"labels: {', '.join(made.labels)}")
-    out.say(f"wrote {made.recipe} and {made.prompt}")
+    out.say(f"wrote {made.recipe}{f' and {made.prompt}' if made.prompt is not None else ''}")
     for line in made.told:
         out.say(line)
-    recipe = shlex.quote(str(made.recipe))
-    out.say(f"next: `mashbill plan {recipe}`, then `mashbill run {recipe}`")
+    recipe, at = shlex.quote(str(made.recipe)), _store_of_its_own(made.recipe.stem)
+    out.say(f"next: `mashbill plan {recipe}{at}`, then `mashbill run {recipe}{at}`")
+
+
+def _store_of_its_own(name: str) -> str:
+    """Return the option that names another store, where the usual one has other rows."""
+    if not any((DEFAULT_STORE / "datasets").glob("*@*")):
+        return ""
+    return f" --store {shlex.quote(f'{name}-store')}"
 
 
 def _ask_text(looked: Looked, gold: str) -> str:

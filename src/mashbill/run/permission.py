@@ -209,7 +209,8 @@ def permit(
         )  # fmt: skip
     if decided.outcome == "review" and accepted is None:
         remedy = (
-            "Declare what is lacking under [use], or run with --accept-review NAME --reason TEXT"
+            "Declare what is lacking under [use], a licence of weights as license under the "
+            "teacher, or run with --accept-review NAME --reason TEXT"
             f"{_reading(unread)}"
         )
         raise PolicyError(_refusal("in need of review", decided.of("review"), remedy), "review")

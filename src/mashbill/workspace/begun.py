@@ -48,6 +48,8 @@ class Wish:
     """smollm2, fake, PROVIDER:MODEL, or MODEL@http://ADDRESS of a server"""
     name: str = ""
     """of the recipe; the file's if empty"""
+    licence: str = ""
+    """of the weights of a server, as SPDX writes it"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Begun:
     """What was written."""
 
     recipe: Path
-    prompt: Path
+    prompt: Path | None
+    """None where the stage has a prompt of its own"""
     labels: tuple[str, ...]
     rows: int
     told: tuple[str, ...] = ()
@@ -89,7 +92,7 @@ def begin(looked: Looked, wish: Wish, *, replace: bool = False) -> Begun:
     if labels and len(labels) < 2:
         msg = f"one label ({labels[0]}) sorts nothing; give two or more"
         raise InputError(msg)
-    name = _name(wish.name or looked.path.stem)
+    name = plain_name(wish.name or looked.path.stem)
     recipe = looked.path.with_name(f"{name}.toml")
     prompt = looked.path.with_name(f"{name}.prompt.txt")
     for path in (recipe, prompt):
@@ -103,7 +106,7 @@ def begin(looked: Looked, wish: Wish, *, replace: bool = False) -> Begun:
     return Begun(recipe, prompt, labels, looked.rows, tuple(_told(looked, wish, labels)))
 
 
-def _name(text: str) -> str:
+def plain_name(text: str) -> str:
     """Return a name of letters, digits and dashes: an accent is left out, a letter never."""
     plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
@@ -179,7 +182,8 @@ def _few(looked: Looked, labels: Sequence[str], gold: str) -> list[str]:
             if alike:
                 told.append(
                     f"{label!r} ({counted(rows[label], 'row')}) may be a slip of the pen for "
-                    f"{alike[0]!r}: correct it in the file, or it is a label of its own"
+                    f"{alike[0]!r}: correct it in the file, or name the labels that count "
+                    "(--labels beside --gold), and rows with others are left out"
                 )
     by_case: dict[str, list[str]] = {}
     for label in labels:
@@ -205,6 +209,11 @@ def _told(looked: Looked, wish: Wish, labels: Sequence[str]) -> list[str]:
         told.append(
             "the teacher is a model of 135 million parameters that runs here: free, and weak; "
             "--teacher openai:gpt-4o-mini asks a service"
+        )
+    if "@" in wish.teacher and not wish.licence:
+        told.append(
+            "a run asks for the licence of the server's weights: write `license` under "
+            "[teachers.t], or give --license"
         )
     told += _few(looked, labels, wish.gold)
     if not wish.gold and not wish.task:

@@ -20,7 +20,7 @@ MOST_LABELS = 50
 _DIVIDERS = ",;\t|"
 _SNIFFED = 1 << 16  # bytes
 _NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*")
-_LONGEST_NAME = 80  # letters
+_LONGEST_NAME, _MOST_WORDS = 80, 8  # letters, and words
 _TEXTS = ("text", "body", "content", "message", "review", "comment", "description", "prompt",
           "question", "input", "ticket", "document")  # fmt: skip
 
@@ -53,6 +53,7 @@ class Looked:
         return any(
             _NUMBER.fullmatch(name)
             or len(name) > _LONGEST_NAME
+            or len(name.split()) > _MOST_WORDS
             or (self.is_whole and self.values.get(name, Counter[str]())[name] > 1)
             for name in self.columns
         )
