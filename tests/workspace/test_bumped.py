@@ -116,3 +116,14 @@ def test_versions_are_set_and_nothing_else_is(names, end, has_version, is_ended,
         wanted["stages"][name]["version"] = "9"
     assert tomllib.loads(made) == wanted
     assert made.count("# its own") == len(names)
+
+
+def test_what_is_made_of_another_input_now_is_told_at_once(made):
+    """A second recipe in the store calls its stages as the first did, and joins them otherwise."""
+    ws, path = made
+    other = path.with_name("other.toml")
+    changed = RECIPE.replace('title = "rows"', 'title = "ours"')
+    other.write_text(changed.replace('input = "some"', 'input = "rows"'))
+    assert set(ws.bump(other)) == {"rows", "some", "other"}
+    assert ws.bump(other) == {}
+    assert {stage.status for stage in ws.plan(other).stages} == {"to do"}

@@ -88,6 +88,12 @@ class Drifted:
             if ref.name in job.inputs
             and (ref.name in self._found or self._asked.get(ref.name, ref) != ref)
         ]
+        named = {ref.name for ref in made}
+        changes += [
+            f"input {name}: none -> {self._asked[name]}"
+            for name in job.inputs
+            if name in self._asked and name not in named
+        ]
         if changes:
             raise _drift(manifest, job, changes)
 

@@ -178,6 +178,11 @@ class LabelSpec(StageSpec):
         """Return scores of shape (rows, labels), calls, and why there is no score of a row."""
         reasons = empty_among(rows, ["text"])
         texts = [text or "" for text in rows.column("text").to_pylist()]
+        if any(len(text) > self.max_chars for text in texts):
+            ctx.warn(
+                f"of texts longer than {self.max_chars:,} characters the teacher read the "
+                "beginning: set max_chars higher, or cut them up by a stage of kind chunk"
+            )
         questions = self.questions(ctx.recipe_folder, texts)
         found = asked_where(ctx.teacher(self.teacher), questions, reasons)
         return scores_of(found, len(self.labels)), [call for call, _ in found], reasons
