@@ -69,6 +69,32 @@ def foresee(recipe: Recipe, stages: Iterable[str], cache: Path) -> list[Foreseen
                     raise RecipeError(str(one))
                 found.append(one)
         found += _other_labels(recipe, stage)
+        found += _one_to_the_journal(recipe, stage)
+    return found
+
+
+def _one_to_the_journal(recipe: Recipe, stage: str) -> list[Foreseen]:
+    """Return where teachers at two addresses are one: what one answered, the other is not asked."""
+    found = []
+    for use in recipe.stages[stage].uses():
+        teacher = recipe.teachers.get(use.name) if use.is_teacher else None
+        address = getattr(teacher, "base_url", None)
+        if teacher is None or address is None:
+            continue
+        same = [
+            name
+            for name, other in recipe.teachers.items()
+            if name != use.name
+            and getattr(other, "base_url", address) != address
+            and other.identity == teacher.identity
+        ]
+        if same:
+            says = (
+                f"teachers {_told([use.name, *same])} have other addresses and are one model by "
+                "all else, so that what one answered the other is not asked: set revision where "
+                "they are two"
+            )
+            found.append(Foreseen(stage, "", use.name, Finding(says)))
     return found
 
 
