@@ -111,6 +111,12 @@ def publish_command(
         err.say(_told(done.formulas))
     for line in _left_out(done.shaped) if done.shaped else ():
         err.say(line)
+    asked_by = manifest.stage.get("prompt")
+    if done.shaped and manifest.stage.get("kind") == "generate" and isinstance(asked_by, str):
+        err.say(
+            f"Format {done.shaped.form}: what is asked is the row's own text; the words that "
+            f"{asked_by} puts around it for the teacher are in none."
+        )
     err.say(f"Terms and licences were not looked at here: `{check}` does.")
 
 
