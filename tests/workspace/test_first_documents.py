@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import mashbill as mb
 from mashbill.cli import app
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, MashbillError
 from mashbill.workspace.begun import Wish
 from mashbill.workspace.first_documents import begin_documents
 
@@ -81,3 +81,28 @@ def test_a_server_s_licence_is_written_or_asked_for(tmp_path):
     assert tomllib.loads(made.recipe.read_text())["teachers"]["t"]["license"] == "MIT"
     made = begin_documents(folder, Wish(text="", teacher=at), replace=True)
     assert "license" not in tomllib.loads(made.recipe.read_text())["teachers"]["t"]
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize("name", ["new tickets.csv", "a.jsonl", "docs"])
+def test_data_that_is_no_recipe_is_told_what_makes_one(tmp_path, command, name):
+    path = documents(tmp_path / name) if name == "docs" else tmp_path / name
+    if name != "docs":
+        path.write_text("text\na\n")
+    done = CliRunner().invoke(app, [command, str(path), "--store", str(tmp_path / "s")])
+    assert "is no recipe" in str(done.exception)
+    assert "mashbill init" in str(done.exception)
+
+
+def test_a_sheet_is_told_to_be_saved_as_csv(tmp_path):
+    (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04")
+    done = CliRunner().invoke(app, ["init", str(tmp_path / "a.xlsx"), "--labels", "a,b"])
+    assert "save the sheet as CSV" in str(done.exception)
+
+
+def test_a_folder_of_documents_is_told_by_which_key_it_is_read(tmp_path):
+    documents(tmp_path / "docs")
+    text = '[recipe]\nname = "x"\nversion = "1"\n\n[stages.d]\nkind = "corpus"\ntitle = "d"\n'
+    (tmp_path / "x.toml").write_text(text + 'source = "docs"\n')
+    with pytest.raises(MashbillError, match='set format = "text" in the recipe'):
+        mb.open(tmp_path / "s").plan(tmp_path / "x.toml")

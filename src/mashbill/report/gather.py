@@ -275,7 +275,8 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
             if manifest.rejected_rows:
                 size += f", {manifest.rejected_rows:,} rejected"
         else:
-            size = counted(manifest.measures.get("parameters", 0), "parameter")
+            own = manifest.measures.get("parameters")
+            size = counted(own, "parameter") if isinstance(own, int) else ""
         kind = str(manifest.stage.get("kind", ""))
         boxes[named[ref]] = Box(named[ref], manifest.kind, size, tuple(inputs), kind)
     return list(boxes.values())

@@ -18,6 +18,7 @@ LOOKED = 20_000
 """rows that are looked at"""
 MOST_LABELS = 50
 _DIVIDERS = ",;\t|"
+_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _SNIFFED = 1 << 16  # bytes
 _NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*")
 _LONGEST_NAME, _MOST_WORDS = 80, 8  # letters, and words
@@ -89,7 +90,9 @@ def look(path: Path, *, delimiter: str = "", encoding: str = "") -> Looked:
         raise InputError(msg)
     kind = format_of(path.name)
     if kind is None or kind in ("text", "webdataset"):
+        sheet = path.suffix.lower() in _SHEETS
         msg = f"{path}: name a file of rows that ends in .csv, .tsv, .jsonl, .json or .parquet"
+        msg += "; save the sheet as CSV (UTF-8) first" if sheet else ""
         raise InputError(msg)
     found, is_bad, fields = sniffed(path)
     encoding, delimiter = encoding or found, divider(delimiter) or fields

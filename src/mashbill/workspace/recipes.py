@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
+_OF_ROWS = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".txt", ".md")
+
+
 def recipe_path(named: PathLike) -> Path:
     """Return the recipe file that is meant: a path, or a name shipped with the package.
 
@@ -29,6 +33,9 @@ def recipe_path(named: PathLike) -> Path:
         RecipeError: if it is neither; near names are told.
     """
     path, text = Path(named), str(named)
+    if path.suffix.lower() in _OF_ROWS or path.is_dir():
+        msg = f"{path} is no recipe, which is TOML; `mashbill init {shlex.quote(text)}` writes one"
+        raise RecipeError(msg)
     if path.exists() or path.suffix or len(path.parts) > 1:
         return path
     shipped = Path(str(resources.files("mashbill") / "recipes"))

@@ -76,6 +76,12 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
     if not chosen:
         has = have or ", ".join(names[:5]) or "nothing"
         every = "Parquet, JSONL, JSON, Arrow, CSV, TSV or WebDataset"
+        if kind == "auto" and any(_ending(name) in _DOCUMENTS for name in names):
+            msg = (
+                f'{address} holds documents ({has}); set format = "text" in the recipe, and a file '
+                "is a row"
+            )
+            raise InputError(msg)
         wanted = {"auto": every, "text": "text (.txt, .md)"}.get(kind, kind)
         msg = (
             f"{address} holds no file whose ending says {wanted} (it has {has}); correct the "
