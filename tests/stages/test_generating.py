@@ -67,6 +67,21 @@ def test_qa_makes_a_row_a_pair_and_wants_the_words_of_the_document(tmp_path, mon
     assert channels(store) == {("rows", "content"), ("teacher", "content")}
 
 
+def test_qa_wants_quotes_as_long_as_it_is_told(tmp_path, monkeypatch):
+    def answer(self, question, schema, key, asked):
+        document = next(row["text"] for row in TEXTS if row["text"] in question.body)
+        pairs = [{"question": "Q?", "answer": "A", "quote": document[4:end]} for end in (5, 14, 18)]
+        return Answer((), asked, json.dumps({"pairs": pairs}))
+
+    monkeypatch.setattr(FakeTeacher, "_fill", answer)
+    store = made(tmp_path, 'kind = "qa"\npairs = 3\nmin_quote = 9\n')
+    good, bad = rows_of(store, "out"), rows_of(store, "out", "rejected")
+    assert min(len(row["quote"].strip()) for row in good) >= 9
+    assert good
+    assert bad
+    assert all("characters, below 9" in row["_reason"] for row in bad)
+
+
 def test_qa_with_no_quote_in_any_document_says_so(tmp_path):
     teachers = TEACHER.replace('"t"', '"t"')
     with pytest.raises(InputError, match="its quote is not in the document"):

@@ -28,12 +28,15 @@ class QaSpec(WritingSpec):
     takes: ClassVar[Channel] = Channel.CONTENT
     spreads: ClassVar[bool] = False
     takes_schema: ClassVar[bool] = False
+    added: ClassVar[frozenset[str]] = WritingSpec.added | {"min_quote"}
 
     kind: Literal["qa"] = "qa"
     column: str = "text"
     """column of the documents"""
     pairs: int = Field(default=3, gt=0, le=20)
     """pairs a document"""
+    min_quote: int = Field(default=0, ge=0, le=100_000)
+    """letters that a quote has at least: one of a few letters stands in any document"""
 
     @property
     def rows_each(self) -> int:
@@ -82,6 +85,8 @@ class QaSpec(WritingSpec):
             quote = _folded(pair["quote"])
             if not quote or quote not in document:
                 row["reason"] = "its quote is not in the document"
+            elif len(quote) < self.min_quote:
+                row["reason"] = f"its quote has {len(quote)} characters, below {self.min_quote}"
             elif not pair["question"].strip() or not pair["answer"].strip():
                 row["reason"] = "its question or its answer is empty"
             rows.append(row)

@@ -110,4 +110,5 @@ kind = "qa"
 input = "pieces"
 teacher = "t"
 pairs = 2                     # asked of a piece
+min_quote = 20                # letters: what is shorter would stand in any document
 """
