@@ -12,6 +12,7 @@ from mashbill.core.errors import StoreError
 from mashbill.core.evaluation import evaluation_of, is_evaluation
 from mashbill.core.naming import free_names
 from mashbill.core.reasons import Counted, rejections, unquoted
+from mashbill.core.said_learning import SAID
 from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bills.bill import Coverage, Summary, bill, summarised
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
 
 RECEIPTS = 10
+_OUTSIDE = 200  # datasets of a published folder that a picture shows
 _REASONS = 5  # of a stage's rejected rows
 _WENT = {"dataset": "its rows were", "model": "its weights were"}
 
@@ -239,6 +241,17 @@ def _measured(store: Store, result: Manifest, hidden: Mapping[str, str]) -> list
     return sorted(found.values(), key=lambda one: not one.mine)
 
 
+def _published(manifest: Manifest) -> list[str]:
+    """Return the datasets that a model learned from elsewhere and that no store here has."""
+    told = manifest.measures.get(SAID)
+    datasets = told.get("datasets") if isinstance(told, dict) else None
+    return [
+        str(one["name"])
+        for one in (datasets[:_OUTSIDE] if isinstance(datasets, list) else ())
+        if isinstance(one, dict) and one.get("outside") and isinstance(one.get("name"), str)
+    ]
+
+
 def _chain(store: Store, result: Manifest) -> list[Box]:
     """Return the artifacts that the result rests on, inputs first, teachers as boxes too."""
     found: dict[str, Manifest] = {}
@@ -270,6 +283,10 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
             (named[item.name] if item.is_artifact else called[item.name], item.channel)
             for item in manifest.inputs
         ]
+        for name in _published(manifest):
+            box = free_names([name], boxes.keys() | set(named.values()), "dataset")[name]
+            boxes[box] = Box(box, "dataset", "of a published folder", ())
+            inputs.append((box, "content"))
         if manifest.kind == "dataset":
             size = counted(manifest.rows, "row")
             if manifest.rejected_rows:
