@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,7 @@ import mashbill as mb
 from mashbill.cli import app
 from mashbill.core.errors import InputError
 from mashbill.workspace.contents import listed, shown
-from mashbill.workspace.rows_written import write_rows
+from mashbill.workspace.rows_written import check_free, write_rows
 
 RECIPE = """
 [recipe]
@@ -151,6 +153,30 @@ def test_a_model_answers_lists_of_texts(store):
         model("a text")
     with pytest.raises(InputError, match="NoneType"):
         model(["a", None])
+    assert repr(model) == "<mashbill model classifier@1: classifier, labels angry, calm and lost>"
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t", "\u2003"])
+def test_a_text_that_is_blank_has_no_label(store, blank):
+    model = mb.load("classifier", store)
+    for asked in (model, model.probabilities):
+        with pytest.raises(InputError, match="text 1 is empty or blank"):
+            asked(["it is broken", blank])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+@pytest.mark.parametrize("divider", [",", ";", "\t", "|"])
+def test_rows_of_a_file_are_read_in_python_as_the_command_reads_them(
+    store, tmp_path, divider, encoding
+):
+    file = tmp_path / "in.csv"
+    lines = [f"Body{divider}Größe", *(f'"{body}"{divider}ä{n}' for n, body in enumerate(BODIES))]
+    file.write_bytes("\n".join(lines).encode(encoding))
+    (rows,) = mb.load("classifier", store).rows(file, text="Body")
+    assert [row["label"] for row in rows] == ["angry", "calm", "lost"]
+    assert [row["Größe"] for row in rows] == ["ä0", "ä1", "ä2"]
+    told = run("predict", "classifier", file, "--store", store)
+    assert [json.loads(line) for line in told.stdout.splitlines()] == rows
 
 
 FOREIGN = "\ufeffBody;Größe\n" + "".join(
@@ -169,14 +195,16 @@ def test_rows_of_a_file_come_back_with_what_the_model_says(store, tmp_path, endi
     assert "1 row could not be asked about" in told.stderr
     rows = {
         ".jsonl": lambda: [json.loads(line) for line in to.read_text().splitlines()],
-        ".csv": lambda: list(csv.DictReader(to.open(newline=""))),
+        ".csv": lambda: list(csv.DictReader(to.open(newline=""), delimiter=";")),
         ".parquet": lambda: pq.read_table(to).to_pylist(),
     }[ending]()
     assert [row.get("label") or None for row in rows] == ["angry", "calm", "lost", "angry", None]
     assert [row["Größe"] for row in rows] == list("01234")
     assert float(rows[0]["p_angry"]) == float(rows[0]["confidence"])
     assert rows[4]["failed"] == "column Body has no text"
-    alone = run(*(word for word in given if word not in ("--text", "Body")), "--to", to)
+    alone = run(
+        *(word for word in given if word not in ("--text", "Body")), "--to", to, "--replace"
+    )
     assert "the text is taken from column 'Body'; --text names another" in alone.stderr
     assert "5 rows" in alone.stdout
     printed = run(*given).stdout.splitlines()
@@ -185,18 +213,122 @@ def test_rows_of_a_file_come_back_with_what_the_model_says(store, tmp_path, endi
     ]
 
 
-def test_what_a_file_says_in_columns_of_ours_is_not_what_the_model_said(store, tmp_path):
-    """A file that was written by `predict` is asked about again, and empty rows have no label."""
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_what_a_file_says_in_columns_of_ours_is_kept_beside_what_the_model_said(
+    store, tmp_path, ending
+):
+    """A file that was written by `predict` is asked about again, and nothing of it goes."""
+    file, first, second = tmp_path / "in.csv", tmp_path / f"1{ending}", tmp_path / f"2{ending}"
+    lines = [f'"{body}",calm,0.1,,p,a,x' for body in BODIES] + [",angry,hi,f,p,a,y"]
+    names = ["label", "confidence", "failed", "p_lost", "answer", "own"]
+    file.write_text("\n".join([",".join(["text", *names]), *lines]) + "\n")
+    read = {
+        ".jsonl": lambda to: [json.loads(line) for line in to.read_text().splitlines()],
+        ".csv": lambda to: list(csv.DictReader(to.open(newline=""))),
+        ".parquet": lambda to: pq.read_table(to).to_pylist(),
+    }[ending]
+    told = run("predict", "classifier", file, "--store", store, "--to", first)
+    assert "1 row could not be asked about" in told.stderr
+    for name in names[:4]:
+        assert told.stderr.count(f"column {name!r} of the file is kept as 'original_{name}'") == 1
+    assert told.stderr.count("is kept as") == 4
+    rows = read(first)
+    assert [row.get("label") or None for row in rows] == ["angry", "calm", "lost", None]
+    assert not rows[3].get("confidence")
+    for row in rows:
+        del row["text"]
+        assert row["answer"] == "a"
+        assert row["original_p_lost"] == "p"
+    assert [row["original_label"] for row in rows] == ["calm", "calm", "calm", "angry"]
+    assert [row["original_confidence"] for row in rows] == ["0.1", "0.1", "0.1", "hi"]
+    assert [row["original_failed"] for row in rows] == ["", "", "", "f"]
+    assert [row["own"] for row in rows] == ["x", "x", "x", "y"]
+    told = run("predict", "classifier", first, "--store", store, "--to", second)
+    again = read(second)
+    assert [row["original_label"] for row in again] == [row["original_label"] for row in rows]
+    assert [row["original_2_label"] for row in again] == [row.get("label") for row in rows]
+    assert "'label' of the file is kept as 'original_2_label'" in told.stderr
+
+
+def test_columns_that_begin_late_get_names_that_are_free(store, tmp_path):
+    file = tmp_path / "in.jsonl"
+    rows = [{"text": BODIES[0], "label": "mine"}] * 20_000
+    rows += [{"text": BODIES[0], "label": "mine", "original_label": "theirs"}]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    told = []
+    model = mb.load("classifier", store)
+    last = [*model.rows(file, on_kept=lambda *names: told.append(names))][-1][-1]
+    assert last["label"] == "angry"
+    assert {last["original_label"], last[dict(told)["label"]]} >= {"mine"}
+    assert "theirs" in last.values()
+    assert len(told) == len(dict(told))
+
+
+def test_a_text_that_stands_in_a_column_of_ours_is_asked_about(store, tmp_path):
+    (tmp_path / "in.csv").write_text("label,n\n" + f'"{BODIES[0]}",1\n" ",2\n')
+    told = run("predict", "classifier", tmp_path / "in.csv", "--text", "label", "--store", store)
+    first, second = (json.loads(line) for line in told.stdout.splitlines())
+    assert (first["original_label"], first["label"]) == (BODIES[0], "angry")
+    assert "label" not in second
+
+
+def _another_name(tmp_path, how):
+    file = tmp_path / "in.csv"
+    if how == "same":
+        return file
+    if how == "spelt":
+        (tmp_path / "x").mkdir()
+        return tmp_path / "x" / ".." / "in.csv"
+    link = tmp_path / "link.csv"
+    if how == "link":
+        link.symlink_to(file)
+    else:
+        link.hardlink_to(file)
+    return link
+
+
+@pytest.mark.parametrize("how", ["same", "spelt", "link", "hard link"])
+@pytest.mark.parametrize("more", [[], ["--replace"]])
+def test_the_file_that_is_read_is_never_written(store, tmp_path, how, more):
+    file = tmp_path / "in.csv"
+    file.write_text(f"text,n\n{BODIES[2].replace(',', '')},1\n")
+    before = file.read_bytes()
+    to = _another_name(tmp_path, how)
+    told = run("predict", "classifier", file, "--store", store, "--to", to, *more)
+    assert "is the file that is read" in str(told.exception)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("asked", ["file", "say"])
+def test_a_file_that_is_there_is_written_over_only_if_that_is_said(store, tmp_path, asked):
     file, to = tmp_path / "in.csv", tmp_path / "out.csv"
-    lines = [f'"{body}",calm,0.1,,x' for body in BODIES] + [",angry,hi,,y"]
-    file.write_text("\n".join(["text,label,confidence,failed,own", *lines]) + "\n")
-    for source in (file, to):
-        told = run("predict", "classifier", source, "--store", store, "--to", to)
-        assert "1 row could not be asked about" in told.stderr
-        rows = list(csv.DictReader(to.open(newline="")))
-        assert [row["label"] for row in rows] == ["angry", "calm", "lost", ""]
-        assert rows[3]["confidence"] == ""
-        assert [row["own"] for row in rows] == ["x", "x", "x", "y"]
+    file.write_text("text\nit is broken\n")
+    to.write_text("mine")
+    what = [file] if asked == "file" else ["--say", "it is broken"]
+    told = run("predict", "classifier", *what, "--store", store, "--to", to)
+    assert "--replace" in str(told.exception)
+    assert to.read_text() == "mine"
+    told = run("predict", "classifier", *what, "--store", store, "--to", to, "--replace")
+    assert told.exit_code == 0, told.output
+    assert "angry" in to.read_text()
+
+
+def test_a_device_is_not_replaced(store):
+    with pytest.raises(InputError, match="is a device"):
+        check_free(Path(os.devnull), None, replace=True)
+
+
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize("divider", [",", ";", "\t", "|"])
+def test_a_csv_file_is_written_with_the_divider_of_the_one_that_was_read(
+    store, tmp_path, divider, said
+):
+    file, to = tmp_path / "in.csv", tmp_path / "out.csv"
+    file.write_text(f"text{divider}n\nit is broken{divider}1\n")
+    more = ["--delimiter", "tab" if divider == "\t" else divider] if said else []
+    told = run("predict", "classifier", file, "--store", store, "--to", to, *more)
+    assert told.exit_code == 0, told.output
+    assert to.read_text().startswith(f"text{divider}n{divider}label{divider}confidence")
 
 
 def test_json_of_a_row_keeps_its_number_whatever_its_columns_are_called(tmp_path):

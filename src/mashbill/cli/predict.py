@@ -11,11 +11,10 @@ import typer
 from mashbill.cli.options import DEFAULT_STORE, NameArgument, StoreOption, app, err, out
 from mashbill.core.errors import InputError
 from mashbill.core.plain import counted
-from mashbill.files.rows.chunks import Manner
 from mashbill.files.rows.formats import format_of
-from mashbill.workspace.own_file import divider, look, sniffed
+from mashbill.workspace.own_file import look, manner_of
 from mashbill.workspace.predicting import FAILED, load
-from mashbill.workspace.rows_written import ENDINGS, write_rows
+from mashbill.workspace.rows_written import ENDINGS, check_free, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,11 +41,13 @@ def predict_command(
         str, typer.Option(help="Between the fields of a csv file; found if absent. tab is one.")
     ] = "",
     encoding: Annotated[str, typer.Option(help="Of a file of text; found if absent.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Write over a file of --to.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads that it may use.")] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, if it writes.")] = 256,
 ) -> None:
     """Ask a trained model about the rows of a file, or about texts: labels, or what it writes.
 
+    A column of the file that is called as one that it adds is kept as original_NAME.
     What it says has no receipts. A stage of kind apply, or a teacher of kind student, keeps them.
     """
     if (file is None) == (not say):
@@ -55,27 +56,36 @@ def predict_command(
     if to is not None and to.suffix.lower() not in ENDINGS:
         msg = f"{to}: name a file that ends in {', '.join(ENDINGS)}"
         raise InputError(msg)
+    if to is not None:
+        check_free(to, file, replace=replace)
     model = load(name, store, threads=threads, max_tokens=max_tokens)
+    fields = ","
     if file is None:
         parts: Iterable[list[dict[str, Any]]] = [
             model.said([{"text": one} for one in say or []], "text")
         ]
     else:
-        found, _, fields = sniffed(file) if file.is_file() else ("utf-8", False, ",")
-        fields = divider(delimiter) or fields
-        manner = Manner(encoding=encoding or found, on_bad_bytes="replace", delimiter=fields)
-        text = text or _likely_text(file, fields, manner.encoding)
-        parts = model.rows(file, text=text, manner=manner)
-    number, failed = _print(parts) if to is None else write_rows(parts, to, model.added)
+        manner = None
+        if file.is_file():
+            manner = manner_of(file, delimiter=delimiter, encoding=encoding)
+            if format_of(file.name) == "csv":  # what is written is to be read as it was
+                fields = manner.delimiter
+            text = text or _likely_text(file, manner.delimiter, manner.encoding)
+        parts = model.rows(file, text=text or "text", manner=manner, on_kept=_kept)
+    number, failed = _print(parts) if to is None else write_rows(parts, to, model.added, fields)
     if to is not None:
         out.say(f"{to}: {counted(number, 'row')}")
     if failed:
         err.say(f"{counted(failed, 'row')} could not be asked about; the column {FAILED} says why")
 
 
+def _kept(name: str, new: str) -> None:
+    err.say(f"column {name!r} of the file is kept as {new!r}, since that name is taken")
+
+
 def _likely_text(file: Path, delimiter: str, encoding: str) -> str:
     """Return the column that is most likely the text, and say which, unless it is called so."""
-    if format_of(file.name) in (None, "text", "webdataset") or not file.is_file():
+    if format_of(file.name) in (None, "text", "webdataset"):
         return "text"
     column = look(file, delimiter=delimiter, encoding=encoding).likely_text()
     if column and column != "text":

@@ -173,6 +173,20 @@ def sniffed(path: Path) -> tuple[str, bool, str]:
         return encoding, is_bad, _delimiter(stream.read(_SNIFFED), encoding)
 
 
+def manner_of(path: Path, *, delimiter: str = "", encoding: str = "") -> Manner:
+    """Return how a file of rows is read whole, rows with bad bytes among them.
+
+    Args:
+        path: the file.
+        delimiter: between the fields of a CSV file; found if empty.
+        encoding: of a file of text; found if empty.
+    """
+    found, _, fields = sniffed(path)
+    return Manner(
+        encoding=encoding or found, on_bad_bytes="replace", delimiter=divider(delimiter) or fields
+    )
+
+
 def _encoding(path: Path) -> tuple[str, bool]:
     """Return the encoding of a file, and whether some bytes are not of it.
 

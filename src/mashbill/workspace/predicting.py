@@ -15,23 +15,29 @@ import numpy as np
 from mashbill.core.errors import InputError
 from mashbill.core.explaining import near
 from mashbill.core.model import Decoding, Predictor
+from mashbill.core.naming import free_names
+from mashbill.core.plain import listed
+from mashbill.core.shown import shown
 from mashbill.core.teacher import Question
-from mashbill.files.rows.chunks import Manner, read_chunks
+from mashbill.files.rows.chunks import read_chunks
+from mashbill.workspace.own_file import manner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mashbill.core.model import Writer
+    from mashbill.files.rows.chunks import Manner
     from mashbill.workspace.artifact import Artifact
     from mashbill.workspace.published import PublishedModel
     from mashbill.workspace.recipes import PathLike
 
 _AT_ONCE = 1024
+_NAMED, _LETTERS = 8, 200  # labels that a line names, and letters of them all
 LABEL, CONFIDENCE, ANSWER, FAILED = "label", "confidence", "answer", "failed"
 """columns that are added to the rows of a file"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A trained model of a store, or of a published folder, which answers lists of texts."""
 
@@ -55,11 +61,22 @@ class Model:
             return (ANSWER, FAILED)
         return (LABEL, CONFIDENCE, *(f"p_{name}" for name in self.labels), FAILED)
 
+    def __repr__(self) -> str:
+        """Say in one line which it is, what made it, and its labels."""
+        kind = shown(str(self.artifact.manifest.stage.get("kind", "model")))
+        what = "writes"
+        if self.labeller is not None:
+            named = shown(listed(self.labels, _NAMED))
+            cut = named if len(named) <= _LETTERS else f"{named[: _LETTERS - 1]}…"
+            what = f"labels {cut}"
+        return f"<mashbill model {self.artifact.name}: {kind}, {what}>"
+
     def __call__(self, texts: Sequence[str]) -> list[str]:
         """Return the likeliest label of each text, or what the model writes to it.
 
         Raises:
-            InputError: if it is given one text and no list, or a text that could not be answered.
+            InputError: if it is given one text and no list, a text that is empty or blank, or one
+                that could not be answered.
         """
         _check(texts)
         if self.labeller is not None:
@@ -75,7 +92,7 @@ class Model:
         """Return calibrated probabilities, float64, shape (texts, labels).
 
         Raises:
-            InputError: if it writes, and has no labels.
+            InputError: if it writes, and has no labels, or a text is empty or blank.
         """
         _check(texts)
         if self.labeller is None:
@@ -86,17 +103,25 @@ class Model:
         return np.asarray(self.labeller.probabilities(texts), np.float64)
 
     def rows(
-        self, path: PathLike, *, text: str = "text", manner: Manner | None = None
+        self,
+        path: PathLike,
+        *,
+        text: str = "text",
+        manner: Manner | None = None,
+        on_kept: Callable[[str, str], None] | None = None,
     ) -> Iterator[list[dict[str, Any]]]:
         """Yield the rows of a file, some at a time, each with what the model says of its text.
 
         Of a model that labels they have ``label``, ``confidence`` and ``p_LABEL`` in addition, and
-        of one that writes ``answer``; where there is none, ``failed`` says why.
+        of one that writes ``answer``; where there is none, ``failed`` says why. A column of the
+        file that is called so is kept as ``original_NAME``.
 
         Args:
             path: JSON lines, CSV, TSV, Parquet, Arrow or text, packed or not.
             text: column of the text.
-            manner: how the file is read.
+            manner: how the file is read; what divides its fields and its encoding are found if
+                absent.
+            on_kept: called once for each column that is kept under another name, with both.
 
         Raises:
             InputError: if it cannot be read, or has no such column.
@@ -105,7 +130,8 @@ class Model:
         if not where.is_file():
             msg = f"{where} is no file; name a file of rows (.csv, .jsonl, .parquet, .txt)"
             raise InputError(msg)
-        for chunk in read_chunks(where, str(where), manner or Manner()):
+        kept = dict[str, str]()
+        for chunk in read_chunks(where, str(where), manner or manner_of(where)):
             if chunk.rows and text not in chunk.columns:
                 there = list(chunk.columns)
                 msg = (
@@ -113,27 +139,30 @@ class Model:
                     f"{near(text, there)}. Name the column of the text: --text COLUMN"
                 )
                 raise InputError(msg)
-            columns = {name: cells.values() for name, cells in chunk.columns.items()}
+            late = [name for name in chunk.columns if name not in kept]
+            for name, new in free_names(late, {*self.added, *kept.values()}).items():
+                kept[name] = new
+                if name != new and on_kept is not None:
+                    on_kept(name, new)
+            columns = {kept[name]: cells.values() for name, cells in chunk.columns.items()}
             for begin in range(0, chunk.rows, _AT_ONCE):
                 places = range(begin, min(chunk.rows, begin + _AT_ONCE))
                 given = [{name: each[at] for name, each in columns.items()} for at in places]
                 bad = {at - begin: chunk.bad[at][1] for at in places if at in chunk.bad}
-                yield self.said(given, text, bad)
+                yield self.said(given, kept.get(text, text), bad)
 
     def said(
         self, rows: list[dict[str, Any]], column: str, bad: Mapping[int, str] | None = None
     ) -> list[dict[str, Any]]:
-        """Return rows with what the model says of them, columns of the same names replaced.
+        """Return rows with what the model says of them.
 
         Args:
-            rows: they.
+            rows: they, without a column of :attr:`added`.
             column: of the text.
             bad: place -> why a row is none.
         """
         texts = [row.get(column) for row in rows]
         for at, (row, value) in enumerate(zip(rows, texts, strict=True)):
-            for name in self.added:  # what a row says of itself is not what the model says
-                row.pop(name, None)
             if bad and at in bad:
                 row[FAILED] = bad[at]
             if not isinstance(value, str) or not value.strip():
@@ -166,6 +195,9 @@ def _check(texts: object) -> None:
     for number, one in enumerate(texts):
         if not isinstance(one, str):
             msg = f"text {number} is {type(one).__name__} ({one!r:.60}) and no str"
+            raise InputError(msg)
+        if not one.strip():
+            msg = f"text {number} is empty or blank ({one!r:.60}), so nothing can be said of it"
             raise InputError(msg)
 
 

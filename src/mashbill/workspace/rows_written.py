@@ -25,7 +25,7 @@ Writing = Generator[None, list[dict[str, Any]], None]
 
 
 def write_rows(
-    parts: Iterable[list[dict[str, Any]]], to: Path, added: Sequence[str]
+    parts: Iterable[list[dict[str, Any]]], to: Path, added: Sequence[str], divider: str = ","
 ) -> tuple[int, int]:
     """Write rows to a file, in the format of its ending; memory does not grow with them.
 
@@ -33,6 +33,7 @@ def write_rows(
         parts: rows, some at a time, as the first has columns.
         to: file that ends in one of :data:`ENDINGS`.
         added: columns that rows may have in addition, the last of those that failed.
+        divider: between the fields of a CSV file.
 
     Returns:
         rows, and those of them that have the last column.
@@ -42,7 +43,7 @@ def write_rows(
     """
     number = failed = 0
     with _replaced(to) as temporary:
-        take = _WRITERS[to.suffix.lower()](temporary, added)
+        take = _WRITERS[to.suffix.lower()](temporary, added, divider)
         next(take)
         for part in parts:
             take.send(part)
@@ -52,6 +53,33 @@ def write_rows(
             take.send([])
         take.close()
     return number, failed
+
+
+def check_free(to: Path, source: Path | None, *, replace: bool) -> None:
+    """See that writing a file destroys nothing that was not meant.
+
+    Args:
+        to: file to write.
+        source: file whose rows are read, if any.
+        replace: whether a file that is there may be written over.
+
+    Raises:
+        InputError: if it is the source, however its path is spelt, or there already.
+    """
+    if not os.path.lexists(to):
+        return
+    if source is not None and to.exists() and source.exists() and to.samefile(source):
+        msg = f"--to {to} is the file that is read; name another, so that its rows stay"
+        raise InputError(msg)
+    if to.is_dir():
+        msg = f"{to} is a folder; name a file"
+        raise InputError(msg)
+    if to.exists() and not to.is_file():
+        msg = f"{to} is a device or a pipe, and no file; name a file"
+        raise InputError(msg)
+    if not replace:
+        msg = f"{to} is there already; name another file, or write over it with --replace"
+        raise InputError(msg)
 
 
 @contextmanager
@@ -73,19 +101,19 @@ def _names(part: list[dict[str, Any]], added: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*(name for row in part for name in row), *added]))
 
 
-def _jsonl(to: Path, added: Sequence[str]) -> Writing:
-    del added
+def _jsonl(to: Path, added: Sequence[str], divider: str) -> Writing:
+    del added, divider
     with to.open("w", encoding="utf-8", errors="replace") as file:
         while True:
             for row in (yield):
                 file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
 
-def _csv(to: Path, added: Sequence[str]) -> Writing:
+def _csv(to: Path, added: Sequence[str], divider: str) -> Writing:
     with to.open("w", encoding="utf-8", errors="replace", newline="") as file:
         part = yield
         names = _names(part, added)
-        made = csv.DictWriter(file, names)
+        made = csv.DictWriter(file, names, delimiter=divider)
         made.writeheader()
         while True:
             _check_names(part, names, to)
@@ -93,7 +121,8 @@ def _csv(to: Path, added: Sequence[str]) -> Writing:
             part = yield
 
 
-def _parquet(to: Path, added: Sequence[str]) -> Writing:
+def _parquet(to: Path, added: Sequence[str], divider: str) -> Writing:
+    del divider
     part = yield
     names = _names(part, added)
     if not part:
