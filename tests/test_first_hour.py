@@ -140,7 +140,9 @@ def test_what_is_asked_for_in_the_wrong_way_is_told(tmp_path):
         "is a file, and a store is a folder": [*run, file],
         "a part of that path is a file": [*run, f"{file}/store"],
         "name one with --store": ["bill", "x", "--store", str(tmp_path / "none")],
-        "has no artifact 'everythin'; it has": ["bill", "everythin", "--store", store],
+        "has no artifact 'everythin'; did you mean 'everything'? it has": [
+            "bill", "everythin", "--store", store,
+        ],
         "it is a folder: name a file": [
             "report", "everything", "--store", store, "--to", str(tmp_path),
         ],

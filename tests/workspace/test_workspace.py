@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests_support import ANSWERS, CHANNELS, write_recipe
 from typer.testing import CliRunner
 
 import mashbill as mb
+from mashbill import Signer, Store, StoreError
 from mashbill.cli import app
 from mashbill.core.errors import PolicyError
 from mashbill.workspace.opened import UnreadWarning
@@ -346,3 +348,28 @@ def test_runs_that_asked_services_and_how_one_had_access_are_what_commands_say(t
     assert audited[1]["holds"]
     with pytest.raises(mb.InputError, match="names 0 runs"):
         space.statement("another")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("stagee-25", "did you mean 'stage-25'?"),
+        ("stage-10@2", "did you mean 'stage-10@1'?"),
+        ("STAGE-10", "did you mean 'stage-10'?"),
+        ("x\n\x1b[31m", "; it has"),
+    ],
+)
+def test_a_name_that_is_none_is_told_with_what_was_meant_and_few_of_many(
+    tmp_path, monkeypatch, asked, said
+):
+    names = [f"stage-{number}" for number in range(10, 40)]
+    refs = [SimpleNamespace(name=name, ref=f"{name}@1") for name in names]
+    (tmp_path / "store").mkdir()
+    store = Store(tmp_path / "store", Signer.default())
+    monkeypatch.setattr(store, "manifests", lambda: refs)
+    with pytest.raises(StoreError) as told:
+        store.find(asked)
+    assert said in str(told.value)
+    assert str(told.value).count("@1") - said.count("@1") == 12
+    assert "18 more" in str(told.value)
+    assert "\n" not in str(told.value)

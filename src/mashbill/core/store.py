@@ -20,12 +20,15 @@ from mashbill.core.artifact import ArtifactKind, ArtifactRef, Manifest
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.dataset import Dataset
 from mashbill.core.errors import RemovedError, StoreError
+from mashbill.core.explaining import near
 from mashbill.core.faults import model_fault
 from mashbill.core.given import TAKEN_IN
 from mashbill.core.ledger import Ledger, Signer
 from mashbill.core.naming import file_name
 from mashbill.core.parsing import check_regular, json_value
+from mashbill.core.plain import listed
 from mashbill.core.removals import Removal, Removals, removals_in
+from mashbill.core.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +49,7 @@ from), a row each of the datasets' rows, one dataset behind the other"""
 WHOLE = "whole-store"
 """name of the lock that runs hold together, and who removes something alone"""
 
+_NAMED = 12  # artifacts that an error names
 _LOOKS = 20  # at a lock, 10 ms apart
 
 _DISK = frozenset(
@@ -210,14 +214,20 @@ class Store:
         """Return the artifact that ``NAME@VERSION`` or ``NAME`` (its last commit) names.
 
         Raises:
-            StoreError: listing what there is, if nothing is named so.
+            StoreError: if nothing is named so: the name that is near, and what was made last.
         """
         manifests = self.manifests()
         for manifest in reversed(manifests):
             if text in (str(manifest.ref), manifest.name):
                 return manifest
-        have = ", ".join(str(manifest.ref) for manifest in manifests) or "nothing yet"
-        msg = f"{self.root} has no artifact {text!r}; it has {have}{self._unread(text)}"
+        refs = list(dict.fromkeys(str(one.ref) for one in reversed(manifests)))
+        names = dict.fromkeys(one.name for one in manifests)
+        have = listed(refs, _NAMED) or "nothing yet"
+        meant = near(shown(text), refs if "@" in text else names)
+        msg = (
+            f"{self.root} has no artifact {text!r:.200}{meant}{'' if meant else ';'} it has "
+            f"{have}{self._unread(text)}"
+        )
         raise StoreError(msg)
 
     def _unread(self, text: str) -> str:
