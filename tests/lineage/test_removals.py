@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import shutil
+from datetime import datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from tests_insider import Insider
 from tests_laws import law
 from tests_support import rows_of, run_stages, run_toy
+from typer.testing import CliRunner
 
 import mashbill
 from mashbill import ArtifactRef, InputError, Signer, Store, StoreError
+from mashbill.cli import app
 from mashbill.core import checkpoint
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import RemovedError
@@ -26,6 +30,7 @@ from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.lineage.evidence.proof import prove
 from mashbill.lineage.evidence.proven import check_proof
+from mashbill.report import write_report
 from mashbill.run.rederiving import Rederiver
 
 
@@ -551,3 +556,43 @@ def test_what_a_gc_cleared_is_an_entry_that_an_audit_reads(store):
     result = Auditor(store).run()
     assert not result.findings
     assert not [item for item in result.not_derived if "does not know" in item.what]
+
+
+def test_a_second_removal_leaves_pages_that_were_written_after_the_first(store, tmp_path):
+    reports = store / "reports"
+    reports.mkdir(exist_ok=True)
+    for path in reports.iterdir():
+        path.unlink()
+    first = remove(store, "labelled")
+    before = datetime.fromisoformat(first.at).timestamp()
+    for name, at in (("labelled@1.html", before - 1), ("scratch@1.html", before + 1)):
+        (reports / name).write_text("rows")
+        os.utime(reports / name, (at, at))
+    going = mashbill.open(store, cache=tmp_path / "cache").removing("labelled")
+    assert [path.name for path in going.beside] == ["labelled@1.html"]
+    assert remove(store, "labelled") == first
+    assert [path.name for path in reports.iterdir()] == ["scratch@1.html"]
+
+
+def test_a_list_and_a_page_say_what_was_removed(store, tmp_path):
+    space = mashbill.open(store)
+    rejected = next(m for m in space.store().manifests() if m.rejected_rows and m.kind == "dataset")
+    page = tmp_path / "p.html"
+    write_report(space.store(), space.store().find("scratch"), page)
+    assert "Removed, and no longer" not in page.read_text()
+    days = {remove(store, name).day for name in ("labelled", str(rejected.ref))}
+    day = days.pop()
+    told = CliRunner().invoke(app, ["ls", "--store", str(store)]).stdout
+    assert told.count(f"removed {day}") == 2
+    rows = json.loads(CliRunner().invoke(app, ["ls", "--store", str(store), "--json"]).stdout)
+    gone = {row["name"] for row in rows if row["removed_on"] == day}
+    assert gone == {"labelled@1", str(rejected.ref)}
+    write_report(Store(store), Store(store).find("scratch"), page)
+    text = page.read_text()
+    assert "Removed, and no longer in the store" in text
+    assert f"labelled (rows, {day})" in text
+    table = text[text.index("The chain as a table") :]
+    assert f", removed {day}</td>" in table
+    why = text[text.index("What was rejected, and why") : text.index("Time and cost of each")]
+    assert rejected.name in why
+    assert f"removed on {day}" in why

@@ -56,7 +56,8 @@ def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) 
         is_model = one.kind == "model"
         told.add_row(
             one.name, one.kind, one.made_by, "" if is_model else f"{one.rows:,}",
-            f"{one.rejected:,}" if one.rejected else "", decimal(one.bytes), one.made[:16],
+            f"{one.rejected:,}" if one.rejected else "",
+            f"removed {one.removed_on}" if one.removed_on else decimal(one.bytes), one.made[:16],
         )  # fmt: skip
     out.print(told)
     for one in found:

@@ -59,6 +59,8 @@ class Box:
     """(name of the box it rests on, channel)"""
     kind: str = ""
     """kind of the stage that made it, or the role of who acts from outside"""
+    removed: str = ""
+    """the day on which its rows or weights were removed; empty if they were not"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class TurnedDown:
     """rows that it made, those among them"""
     reasons: tuple[Counted, ...]
     """the commonest, the commonest first"""
+    removed: str = ""
+    """when, by whom and why its rows were removed, the rejected ones among them"""
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,8 @@ def _rejected(store: Store, result: Manifest, hidden: Mapping[str, str]) -> list
         reasons = rejections(folder, manifest.rejected, elided=str(manifest.ref) in hidden)
         total = manifest.rows + manifest.rejected_rows
         why = tuple(reasons.commonest(_REASONS))
-        found.append(TurnedDown(manifest.name, manifest.rejected_rows, total, why))
+        removed = str(store.removal(manifest.ref) or "")
+        found.append(TurnedDown(manifest.name, manifest.rejected_rows, total, why, removed))
     return found
 
 
@@ -295,7 +300,9 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
             own = manifest.measures.get("parameters")
             size = counted(own, "parameter") if isinstance(own, int) else ""
         kind = str(manifest.stage.get("kind", ""))
-        boxes[named[ref]] = Box(named[ref], manifest.kind, size, tuple(inputs), kind)
+        removal = store.removal(manifest.ref)
+        day = removal.day if removal is not None else ""
+        boxes[named[ref]] = Box(named[ref], manifest.kind, size, tuple(inputs), kind, day)
     return list(boxes.values())
 
 

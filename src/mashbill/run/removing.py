@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from mashbill.core.removals import Removal
 
 REPORTS = "reports"
+_TICK = 0.001  # seconds; the ledger has milliseconds
 _NAMED = 6  # artifacts that a sentence names
 _BY_ROW = frozenset({"rows", "beside", "trained-on", "base"})
 """roles of inputs by which a row's text goes on; what a model says of others' rows is not its"""
@@ -126,7 +129,7 @@ def look(store: Store, name: str, cache: Path) -> Going:
         files,
         digests,
         altered,
-        dict(_beside(store, manifest, rest, cache)),
+        dict(_beside(store, manifest, rest, cache, removal)),
         {store.relative(path): _size(path) for path in kept if path.exists()},
         tuple(rest),
         tuple(_texts(store, manifest, rest)) if manifest.kind == "dataset" else (),
@@ -188,9 +191,13 @@ def _resting(store: Store, manifest: Manifest) -> dict[str, Manifest]:
 
 
 def _beside(
-    store: Store, manifest: Manifest, rest: Iterable[str], cache: Path
+    store: Store, manifest: Manifest, rest: Iterable[str], cache: Path, removal: Removal | None
 ) -> Iterator[tuple[Path, int]]:
-    """Yield the files that hold texts of rows, or hashes of them, and can be made again."""
+    """Yield the files that hold texts of rows, or hashes of them, and can be made again.
+
+    A page that was written after the removal shows none of them: it is no rest of it.
+    """
+    until = inf if removal is None else datetime.fromisoformat(removal.at).timestamp() + _TICK
     for where in dict.fromkeys((cache, chosen_cache())):
         for path in sorted((where / MARKS).glob(f"{manifest.digest}-*")):
             if path.is_file() and not path.is_symlink():
@@ -202,7 +209,9 @@ def _beside(
     for path in sorted(pages.iterdir()):
         own = any(path.name.startswith((f"{name}.", f"{name}-")) for name in names)
         if own and path.is_file() and not path.is_symlink():
-            yield path, path.stat().st_size
+            found = path.stat()
+            if found.st_mtime < until:
+                yield path, found.st_size
 
 
 def _texts(store: Store, manifest: Manifest, rest: dict[str, Manifest]) -> Iterator[str]:

@@ -43,6 +43,8 @@ class Listed:
     """of its files"""
     removed: str = ""
     """when, by whom and why its rows or weights were removed; empty if they were not"""
+    removed_on: str = ""
+    """the day, YYYY-MM-DD; empty if they were not"""
 
 
 def listed(space: Questions) -> list[Listed]:
@@ -58,6 +60,7 @@ def listed(space: Questions) -> list[Listed]:
             str(committed[one.name].predicate.get("at", "")),
             sum(path.stat().st_size for path in one.folder.rglob("*") if path.is_file()),
             str(one.removal or ""),
+            one.removal.day if one.removal is not None else "",
         )
         for one in space.artifacts()
     ]
