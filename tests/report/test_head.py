@@ -6,8 +6,10 @@ import re
 import pytest
 from tests_support import run_stages
 from tests_tables import table
+from typer.testing import CliRunner
 
 from mashbill import ArtifactRef
+from mashbill.cli import app
 from mashbill.core.evaluation import evaluation_of
 from mashbill.report import write_report
 from mashbill.report.costs import Cost, costs_of, duration, money, together
@@ -286,3 +288,28 @@ def test_terms_are_one_table_with_each_thing_once_and_what_is_not_allowed_first(
         "what the clause wants to know; `mashbill check` names it",
     )
     assert terms_rows([]) == ()
+
+
+def test_a_page_speaks_of_curves_only_where_it_has_some(store, tmp_path):
+    page = write_report(store, store.find("student"), tmp_path / "p.html").read_text()
+    assert "<h3>How it was trained</h3>" in page
+    assert "the band around it" not in page
+
+
+def test_who_learned_from_a_column_of_people_is_told_to_agree_with_that(tmp_path, capsys):
+    mine = """
+[stages.mine]
+kind = "classifier"
+input = "lines"
+target = "gold"
+buckets = 512
+"""
+    files = {"lines.jsonl": LINES, "p.txt": "{{ text }}"}
+    head = RECIPE.partition("[stages.first]")[0]
+    there = run_stages(tmp_path, head + mine, files, teachers="")
+    page = write_report(there, there.find("mine"), tmp_path / "p.html").read_text()
+    shown = CliRunner().invoke(app, ["show", "mine", "--store", str(there.root)]).stdout
+    for told in (page, shown):
+        assert "agreement with column gold" in told
+        assert "labeller" not in told
+    assert "labeller" not in capsys.readouterr().out

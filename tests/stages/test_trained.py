@@ -338,7 +338,7 @@ def test_a_model_that_knows_less_than_it_said_is_told(answered, agreement, messa
     told = []
     written = SimpleNamespace(probabilities=lambda _: np.eye(3)[answered])
     context = SimpleNamespace(warn=told.append)
-    classifier._check_written(written, task, agreement, context)
+    classifier._check_written(written, task, agreement, "its labeller", context)
     assert len(told) == (message is not None)
     assert all(message in text for text in told)
 

@@ -138,14 +138,15 @@ class ClassifierSpec(StageSpec):
         ctx.trained = _AsTrained(model, apart, rule, idf, temperature, tuple(task.labels))
         agreement = float((held_out.argmax(1) == task.target).mean())
         ctx.measures |= {
-            "agreement_with_labeller": agreement,
+            f"agreement_with_{'labeller' if self.target == 'label' else 'column'}": agreement,
             "calibration_error": calibration_error(held_out / temperature, task.truth),
             "temperature": temperature,
             "parameters": int(np.count_nonzero(model.coef_)),
         }
-        _check_written(written, task, agreement, ctx)
+        whom = "its labeller" if self.target == "label" else f"column {self.target}"
+        _check_written(written, task, agreement, whom, ctx)
         ctx.seen[self.input] = there.astype(np.int64)
-        ctx.progress(_FOLDS + 1, _FOLDS + 1, f"agrees with its labeller on {agreement:.1%}")
+        ctx.progress(_FOLDS + 1, _FOLDS + 1, f"agrees with {whom} on {agreement:.1%}")
 
     def _check_base(self, base: LinearPredictor, task: _Task) -> None:
         for what, theirs, ours in (
@@ -215,20 +216,28 @@ class _AsTrained:
 
 
 def _check_written(
-    written: LinearPredictor, task: _Task, agreement: float, ctx: StageContext
+    written: LinearPredictor, task: _Task, agreement: float, whom: str, ctx: StageContext
 ) -> None:
-    """Warn where the model knows what it learned from worse than what it never saw."""
+    """Warn where the model knows what it learned from worse than what it never saw.
+
+    Args:
+        written: the model, as it was written.
+        task: what it learned.
+        agreement: share of held-out rows on which it says what it should.
+        whom: whose labels it learned from, in words.
+        ctx: of its stage.
+    """
     known = written.probabilities(task.texts).argmax(1) == task.target
     expected = agreement - 3 * (agreement * (1 - agreement) / len(known)) ** 0.5
     if known.mean() < expected:
         ctx.warn(
-            f"agrees with its labeller on {known.mean():.1%} of the rows that it learned from, and "
+            f"agrees with {whom} on {known.mean():.1%} of the rows that it learned from, and "
             f"did on {agreement:.1%} of rows held out while it was trained: do not rely on it"
         )
     commonest = float(np.bincount(task.target).max() / len(task.target))
     if agreement < commonest:
         ctx.warn(
-            f"agrees with its labeller on {agreement:.1%} of held-out rows, and always naming the "
+            f"agrees with {whom} on {agreement:.1%} of held-out rows, and always naming the "
             f"commonest label would on {commonest:.1%}"
         )
 

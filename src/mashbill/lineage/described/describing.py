@@ -12,6 +12,7 @@ from mashbill.core.errors import MashbillError, RecipeError
 from mashbill.core.evaluation import is_number
 from mashbill.core.plain import counted
 from mashbill.core.record import user_columns
+from mashbill.core.shown import shown
 from mashbill.lineage.bills.telling import amount
 from mashbill.lineage.described.evaluated import Evaluated, evaluated
 from mashbill.lineage.described.limits import limits
@@ -27,6 +28,7 @@ LABEL = "label"
 _COUNTED = 5_000_000
 """rows whose labels are counted; of more that is not said"""
 _SCALARS = 12
+_LETTERS = 80  # of the name of a column
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Described:
             more = len(self.labels) - _SCALARS
             found.append(("labels", ", ".join(told) + (f" and {more:,} more" if more > 0 else "")))
         measured = [
-            (name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else f"{value:,}")
+            (_measure(name, manifest), _number(value))
             for name, value in sorted(manifest.measures.items())
             if is_number(value) and name != "parameters"
         ]
@@ -162,6 +164,18 @@ def describe(store: Store, manifest: Manifest) -> Described:
         evaluations=evaluations,
         limits=tuple(told),
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+
+
+def _measure(name: str, manifest: Manifest) -> str:
+    """Return the name of a measure in words; who learned from a column of people says which."""
+    target = str(manifest.stage.get("target") or LABEL)
+    if name in ("agreement_with_labeller", "agreement_with_column") and target != LABEL:
+        return f"agreement with column {shown(target, _LETTERS)}"
+    return name.replace("_", " ")
 
 
 def _of_model(store: Store, manifest: Manifest, of: Built) -> tuple[Label, ...]:
