@@ -21,9 +21,12 @@ from mashbill.cli import app
 from mashbill.report import write_report
 from mashbill.report.data import languages
 from mashbill.report.data.languages import SHORT, UNSURE, languages_of
+from mashbill.report.data.page import page_of
 from mashbill.report.data.pictures import draw_counts, draw_histogram, draw_yields, short_number
 from mashbill.report.data.profile import profile
 from mashbill.report.data.sketches import Distinct, Lengths, Sample, Values, hashes_of
+from mashbill.report.gather import gather
+from mashbill.report.headline import headline
 from mashbill.workspace.space import open_workspace
 
 # -- sketches ----------------------------------------------------------------------------------
@@ -291,3 +294,65 @@ def test_pictures_hold_what_they_are_given_and_no_markup_of_it():
     assert [short_number(n) for n in (0, 999, 12_345, 2.5e6, 0.12345, 1e13, -5)] == [
         "0", "999", "12.3k", "2.5M", "0.123", "10T", "-5",
     ]  # fmt: skip
+
+
+def test_objects_are_told_as_their_json_and_not_as_blank(tmp_path):
+    rows = [{"text": f"t{n}", "facts": {"n": n, "deep": [{"a": n}]}, "few": [1, n]}
+            for n in range(12)]  # fmt: skip
+    rows += [{"text": "none", "facts": {}, "few": []}]
+    store = run_stages(tmp_path, imported("got"), {"set.jsonl": rows})
+    found = profile(store, store.find("got"))
+    for name in ("facts", "few"):
+        column = next(each.as_json() for each in found.columns if each.name == name)
+        assert column["empty"] <= 1
+        assert column["chars"]["greatest"] >= len(json.dumps(rows[11][name], separators=(",", ":")))
+
+
+def test_a_column_of_one_value_has_no_picture(tmp_path, monkeypatch):
+    rows = [{"text": "same", "n": 1, "x": 0.5, "m": n, "label": "a"} for n in range(30)]
+    kinds = {"n": pa.int64(), "x": pa.float64(), "m": pa.int64(), "label": pa.string()}
+    _, found = looked(tmp_path, monkeypatch, rows, kinds)
+    titles = [one.title for one in page_of(found).pictures]
+    general = ("Rows", "Languages", "Scripts")
+    assert [one for one in titles if not one.startswith(general)] == ["Numbers in m"]
+
+
+def test_conversations_that_are_all_one_have_no_picture(tmp_path):
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    rows = [{"text": f"t {n}", "chat": chat} for n in range(9)]
+    store = run_stages(tmp_path, imported("got"), {"set.jsonl": rows})
+    titles = [one.title for one in page_of(profile(store, store.find("got"))).pictures]
+    assert "Turns of chat" not in titles
+
+
+TEXTS_OF = {
+    "all differ": (lambda n: f"text {n}", "No text repeats an earlier one.", "unknown"),
+    "few repeat": (lambda n: f"text {n % 100}", "20 texts repeat an earlier one", "unknown"),
+    "half repeat": (lambda n: f"text {n % 60}", "60 texts repeat an earlier one", "unknown"),
+    "most repeat": (lambda n: f"text {n % 3}", "117 texts repeat an earlier one (97.5%)", "poor"),
+    "but for case": (
+        lambda n: ("A text", "a TEXT", "a text!")[n % 3],
+        "119 texts repeat an earlier one",
+        "poor",
+    ),
+}
+
+
+@pytest.mark.parametrize("texts", TEXTS_OF)
+def test_the_head_of_a_page_of_data_tells_texts_that_repeat_though_rows_differ(
+    tmp_path, monkeypatch, texts
+):
+    make, said, level = TEXTS_OF[texts]
+    rows = [{"text": make(n), "n": n} for n in range(120)]
+    store, found = looked(tmp_path, monkeypatch, rows, {"n": pa.int64()})
+    head = headline(gather(store, store.find("got")), [found])
+    assert any(said in line for line in head.lines)
+    assert head.level == level
+    assert any(tile.name == "repeat an earlier text" for tile in head.tiles)
+
+
+def test_a_dataset_without_texts_is_told_by_its_rows(tmp_path, monkeypatch):
+    rows = [{"n": n % 2} for n in range(120)]
+    store, found = looked(tmp_path, monkeypatch, rows, {"n": pa.int64()})
+    head = headline(gather(store, store.find("got")), [found])
+    assert any("an earlier row" in tile.name for tile in head.tiles)

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mashbill.report.data.profile import DataProfile
+    from mashbill.report.data.sketches import Distinct
     from mashbill.report.gather import ReportFacts
 
+_MOSTLY = 0.5  # share of texts that repeat from which on data are poor
 _MOST_SYSTEMS = 6  # that the head speaks of
 _HOW = {
     "classifier": "hold rows back with a stage of kind split, let the model label them with one of "
@@ -128,12 +130,15 @@ def _of_data(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
     tiles = [Tile("rows", f"{result.rows:,}", amount(result.tokens, result.token_unit))]
     own = next((one for one in profiles if one.manifest.ref == result.ref), None)
     if own is not None and own.rows.rows:
-        repeated = own.rows.repeated
-        share = repeated / own.rows.rows
+        same, what = _same(own)
+        share = same.repeated / (same.rows or 1)
+        if share > _MOSTLY:
+            level = "poor"
         tiles.append(
-            Tile("repeat an earlier row", f"{share:.1%}", counted(repeated, "row") + " of it")
-        )
-        found.append(_of_repeats(own))
+            Tile(f"repeat an earlier {what}", f"{share:.1%}",
+                 f"{same.repeated:,} of {counted(same.rows, what)}")
+        )  # fmt: skip
+        found.append(_of_repeats(same, what))
     if result.rejected_rows:
         gone = f"{result.rejected_rows / whole:.1%}"
         tiles.append(Tile("rejected", gone, f"{result.rejected_rows:,} of {counted(whole, 'row')}"))
@@ -147,13 +152,24 @@ def _of_data(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
     )  # fmt: skip
 
 
-def _of_repeats(own: DataProfile) -> str:
-    repeated, about = own.rows.repeated, "" if own.rows.is_exact else "about "
+def _same(own: DataProfile) -> tuple[Distinct, str]:
+    """Return what is counted for repeats, and what it is: texts, whole rows where there are none.
+
+    Texts that differ in case, punctuation and spacing alone are the same.
+    """
+    main = next((one for one in own.columns if one.name == own.main), None)
+    if main is None or not main.distinct.rows:
+        return own.rows, "row"
+    return max(main.distinct, main.same or main.distinct, key=lambda one: one.repeated), "text"
+
+
+def _of_repeats(same: Distinct, what: str) -> str:
+    repeated, about = same.repeated, "" if same.is_exact else "About "
     if not repeated:
-        return "No row repeats an earlier one."
-    share = repeated / own.rows.rows
+        return f"No {what} repeats an earlier one."
     verb = "repeats" if repeated == 1 else "repeat"
-    return f"{about}{counted(repeated, 'row')} {verb} an earlier one ({share:.1%})."
+    share = repeated / same.rows
+    return f"{about}{counted(repeated, what)} {verb} an earlier one ({share:.1%})."
 
 
 def _of_labels(own: DataProfile) -> list[str]:

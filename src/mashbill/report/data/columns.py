@@ -84,7 +84,8 @@ class Column:
         texts = column
         if self.is_json:  # lengths are of what is said in it
             values = [read_cell(text) for text in column.to_pylist()]
-            texts = pa.array([said(value) for value in values], pa.large_string())
+            pairs = zip(column.to_pylist(), values, strict=True)
+            texts = pa.array([_in(text, value) for text, value in pairs], pa.large_string())
             counted = [(at, turns(values[at])) for at in there.tolist()]
             chats = [(start + at, count) for at, count in counted if count is not None]
             self.turns.add(
@@ -175,6 +176,14 @@ class Column:
         if self.labels is not None:
             found["labels"] = [list(each) for each in self.labels]
         return found
+
+
+def _in(text: str | None, value: Any) -> str:
+    """Return what a cell of JSON says; of an object, which says nothing, the JSON itself.
+
+    So of a list of other than texts and turns.
+    """
+    return said(value) or (text or "" if isinstance(value, dict | list) and value else "")
 
 
 def _hashes(texts: Any) -> np.ndarray:

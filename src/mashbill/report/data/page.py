@@ -152,6 +152,16 @@ def _by_source(profile: DataProfile) -> list[tuple[str, int, int]]:
     return [(name, count, gone[name]) for name, count in kept.items()]
 
 
+def _is_constant(column: Column) -> bool:
+    """Return whether all cells that are there have one value."""
+    if column.is_text:
+        return column.distinct.rows - column.distinct.repeated <= 1
+    counts, numbers = column.values.counts, column.numbers
+    if counts:
+        return len(counts) == 1
+    return numbers is not None and numbers["least"] == numbers["greatest"]
+
+
 def _pictures(profile: DataProfile) -> list[Picture]:
     pictures = []
     yields = [(each.artifact, each.kept, each.rejected) for each in profile.yields]
@@ -165,6 +175,8 @@ def _pictures(profile: DataProfile) -> list[Picture]:
             )
         )
     for column in profile.columns[:_COLUMNS]:
+        if _is_constant(column):
+            continue  # a picture of one value says nothing that the table does not
         if column.name == profile.main and column.chars.rows:
             title = f"Characters of {column.name}"
             pictures.append(Picture(title, draw_histogram(column.chars.bins, "characters")))
