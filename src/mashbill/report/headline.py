@@ -136,7 +136,7 @@ def _of_data(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
             level = "poor"
         tiles.append(
             Tile(f"repeat an earlier {what}", f"{share:.1%}",
-                 f"{same.repeated:,} of {counted(same.rows, what)}")
+                 f"{counted(same.repeated, what)} of {same.rows:,}")
         )  # fmt: skip
         found.append(_of_repeats(same, what))
     if result.rejected_rows:
