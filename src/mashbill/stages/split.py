@@ -80,6 +80,16 @@ class SplitSpec(StageSpec):
         del folder
         check_columns([("by", name) for name in self.by], columns.get(self.input), self.input)
 
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input, without the human labels where it drops them."""
+        del files
+        known = inputs.get(self.input)
+        if known is None or self.gold == "require":
+            return known
+        return tuple(name for name in known if name != "gold")
+
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the rows in the range; one without a text or group has no place: a reject."""
         low, high = self.range

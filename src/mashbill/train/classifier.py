@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
-from mashbill.core.missing import missing_in, numbers_of
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
@@ -39,19 +37,19 @@ from mashbill.models.linear import (
     vectorizer,
     write_linear,
 )
-from mashbill.train.usable import usable
+from mashbill.train.classes import FOLDS, check_target, hard_task, soft_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mashbill.core.artifact import ArtifactKind
-    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
-    from mashbill.train.usable import Usable
+    from mashbill.train.classes import Task
 
-_FOLDS = 5
-_OFF = 1e-3  # that shares may differ from 1 in sum
+_LEAST = 1.0  # seconds that a classifier of a few rows takes
+_WORDS_A_SECOND = 2_000  # rows of forty words
+_LETTERS_A_SECOND = 800
 
 
 class ClassifierSpec(StageSpec):
@@ -101,15 +99,28 @@ class ClassifierSpec(StageSpec):
         rows = Uses(self.input, "trained-on", Channel.CONTENT)
         return (rows, Uses(self.base, "base", Channel.WEIGHTS)) if self.base else (rows,)
 
+    def expected_seconds(self, rows: int | None) -> float | None:
+        """As measured for two and three labels, most of it six fits."""
+        if rows is None:
+            return None
+        return _LEAST + rows / (
+            _LETTERS_A_SECOND if self.features == "letters" else _WORDS_A_SECOND
+        )
+
+    def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+        """See that the column of the labels is there, where it is known."""
+        del folder
+        known = columns.get(self.input)
+        if known is not None and not self.soft:
+            check_target(self.target, known, self.input)
+
     def train(self, ctx: StageContext, out: Path) -> None:
         """Fit, calibrate, and write weights.safetensors and config.json."""
         with needs("training a classifier", "train"):
             from sklearn.model_selection import StratifiedKFold
         rows = ctx.input(self.input)
         task, there = (
-            _soft_task(rows, ctx)
-            if self.soft
-            else _hard_task(rows, ctx, self.target, self.otherwise)
+            soft_task(rows, ctx) if self.soft else hard_task(rows, ctx, self.target, self.otherwise)
         )
         base = linear_model(ctx, self.base) if self.base else None
         if base is not None:
@@ -121,15 +132,15 @@ class ClassifierSpec(StageSpec):
         counts = apart.transform(task.texts)
         idf = idf_of(counts, rule) if base is None else base.idf
         inputs = scaled(counts, idf.astype(np.float64), rule)
-        ctx.progress(0, _FOLDS + 1, "cross-validating")
+        ctx.progress(0, FOLDS + 1, "cross-validating")
         held_out = np.zeros((len(task.target), len(task.labels)))
-        folds = StratifiedKFold(_FOLDS).split(inputs, task.target)
+        folds = StratifiedKFold(FOLDS).split(inputs, task.target)
         for number, (learned, left) in enumerate(folds, 1):
             scores = self._fit(inputs, task, learned, base).decision_function(inputs[left])
             held_out[left] = as_logits(scores)
-            ctx.progress(number, _FOLDS + 1, "cross-validating")
+            ctx.progress(number, FOLDS + 1, "cross-validating")
         temperature = fit_temperature(held_out, task.truth)
-        ctx.progress(_FOLDS, _FOLDS + 1, "fitting")
+        ctx.progress(FOLDS, FOLDS + 1, "fitting")
         model = self._fit(inputs, task, np.arange(len(task.target)), base)
         tensors = {"weights": model.coef_, "bias": model.intercept_, "idf": idf}
         tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
@@ -146,9 +157,9 @@ class ClassifierSpec(StageSpec):
         whom = "its labeller" if self.target == "label" else f"column {self.target}"
         _check_written(written, task, agreement, whom, ctx)
         ctx.seen[self.input] = there.astype(np.int64)
-        ctx.progress(_FOLDS + 1, _FOLDS + 1, f"agrees with {whom} on {agreement:.1%}")
+        ctx.progress(FOLDS + 1, FOLDS + 1, f"agrees with {whom} on {agreement:.1%}")
 
-    def _check_base(self, base: LinearPredictor, task: _Task) -> None:
+    def _check_base(self, base: LinearPredictor, task: Task) -> None:
         for what, theirs, ours in (
             ("labels", list(base.labels), list(task.labels)),
             ("buckets", base.buckets, self.buckets),
@@ -160,13 +171,17 @@ class ClassifierSpec(StageSpec):
                 )
                 raise InputError(msg)
 
-    def _fit(self, inputs: Any, task: _Task, rows: np.ndarray, base: LinearPredictor | None) -> Any:
+    def _fit(self, inputs: Any, task: Task, rows: np.ndarray, base: LinearPredictor | None) -> Any:
         """Return a model fitted on these rows, each repeated for every label it counts for."""
         with needs("training a classifier", "train"):
             from scipy.sparse import vstack
             from sklearn.exceptions import ConvergenceWarning
             from sklearn.linear_model import LogisticRegression
+            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+        learned, target, weight = inputs[rows], task.target[rows], task.weight[rows]
+        columns = _columns_of(learned, base)
+        learned = learned[:, columns]
         model = LogisticRegression(
             C=self.strength,
             max_iter=self.max_iter,
@@ -174,19 +189,23 @@ class ClassifierSpec(StageSpec):
             warm_start=base is not None,
         )
         if base is not None:
-            model.coef_ = base.weights.astype(np.float64)
+            model.coef_ = base.weights[:, columns].astype(np.float64)
             model.intercept_ = base.bias.astype(np.float64)
-        learned, target, weight = inputs[rows], task.target[rows], task.weight[rows]
         if self.soft:
             labels, share = len(task.labels), task.truth[rows]
             learned = vstack([learned] * labels).tocsr()
             target = np.repeat(np.arange(labels), len(rows))
             # Balanced too: each label weighs the same in all.
             weight = (share * (share.sum() / (labels * share.sum(axis=0)))).T.reshape(-1)
-        with warnings.catch_warnings():
+        # The solver's vectors are short: threads wait for each other longer than they compute, most
+        # of all beside other work, and add in an order of their own.
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
             if "max_iter" in self.model_fields_set:  # few iterations are what was asked for
                 warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(learned, target, sample_weight=weight)
+        weights = np.zeros((len(model.coef_), inputs.shape[1]))
+        weights[:, columns] = model.coef_
+        model.coef_, model.n_features_in_ = weights, inputs.shape[1]
         return model
 
     @staticmethod
@@ -194,6 +213,26 @@ class ClassifierSpec(StageSpec):
         """Load the trained model."""
         del threads
         return LinearPredictor.load(folder)
+
+
+def _columns_of(learned: Any, base: LinearPredictor | None) -> np.ndarray:
+    """Return the columns whose weights a fit can move, in order; at least one.
+
+    The others are left out, since they cost time at each step and change nothing. Of a column that
+    no row has, the loss has the gradient 0, and the penalty that of its weight: from 0 it stays at
+    0, at each step and at the optimum, and adds nothing to any sum that the solver looks at. A base
+    may have left a weight there, which the penalty draws towards 0: such a column stays in.
+
+    Args:
+        learned: the rows, sparse, shape (rows, buckets).
+        base: from whose weights the fit starts.
+    """
+    moved = np.zeros(learned.shape[1], bool)
+    moved[learned.indices] = True
+    if base is not None:
+        moved |= (base.weights != 0).any(axis=0)
+    # Texts without any word are told apart by the bias alone, which wants a matrix all the same.
+    return np.flatnonzero(moved) if moved.any() else np.zeros(1, np.int64)
 
 
 @dataclass
@@ -216,7 +255,7 @@ class _AsTrained:
 
 
 def _check_written(
-    written: LinearPredictor, task: _Task, agreement: float, whom: str, ctx: StageContext
+    written: LinearPredictor, task: Task, agreement: float, whom: str, ctx: StageContext
 ) -> None:
     """Warn where the model knows what it learned from worse than what it never saw.
 
@@ -240,116 +279,3 @@ def _check_written(
             f"agrees with {whom} on {agreement:.1%} of held-out rows, and always naming the "
             f"commonest label would on {commonest:.1%}"
         )
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What there is to learn."""
-
-    texts: list[str]
-    labels: list[str]
-    truth: np.ndarray
-    """what the labeller says of each row: 1 for its label, or shares; shape (rows, labels)"""
-    weight: np.ndarray
-    """of each row, shape (rows,)"""
-
-    @property
-    def target(self) -> np.ndarray:
-        """Place of each row's likeliest label, shape (rows,)."""
-        places: np.ndarray = self.truth.argmax(axis=1)
-        return places
-
-
-def _hard_task(
-    rows: Dataset, ctx: StageContext, target: str, otherwise: str
-) -> tuple[_Task, np.ndarray]:
-    """Return what there is to learn, and which rows of the dataset that is of."""
-    beside = ["confidence"] if target == "label" else []
-    if target not in rows.columns:
-        msg = (
-            f"{rows.manifest.ref} has no column {target!r}, of which the labels are; correct target"
-        )
-        raise InputError(msg)
-    found = usable(rows, ctx, ["text"] if otherwise else ["text", target], beside)
-    if otherwise:
-        column = rows.read(0, rows.num_rows, [target]).column(target).filter(pa.array(found.there))
-    else:
-        column = found.table.column(target)
-    blank = missing_in(column, blank=True)
-    words = [
-        otherwise if empty else str(word)
-        for word, empty in zip(column.to_pylist(), blank, strict=True)
-    ]
-    labels = sorted(set(words))
-    places = {label: place for place, label in enumerate(labels)}
-    truth = np.eye(len(labels))[[places[word] for word in words]]
-    _check_labels(rows, labels, truth)
-    texts = found.table.column("text").to_pylist()
-    if not beside:
-        return _Task(texts, labels, truth, np.ones(len(truth))), found.there
-    confidence = _numbers(rows, found, "confidence", "a confidence")
-    weight = np.clip((confidence * len(labels) - 1) / (len(labels) - 1), 0.01, 1)
-    return _Task(texts, labels, truth, weight), found.there
-
-
-def _soft_task(rows: Dataset, ctx: StageContext) -> tuple[_Task, np.ndarray]:
-    """Return what there is to learn, and which rows of the dataset that is of."""
-    names = sorted(name for name in rows.columns if name.startswith("p_"))
-    if not names:
-        msg = (
-            f"{rows.manifest.ref} has no columns p_LABEL, which soft = true learns from; set "
-            "soft = true in the label stage too"
-        )
-        raise InputError(msg)
-    found = usable(rows, ctx, ["text"], names)
-    truth = np.stack([_numbers(rows, found, name, "a label's share") for name in names], axis=1)
-    off = np.flatnonzero(~(np.abs(truth.sum(axis=1) - 1) < _OFF))
-    if len(off):
-        msg = (
-            f"{rows.manifest.ref}: {', '.join(names)} do not add up to 1 in row "
-            f"{found.places[off[0]]}, as the shares of labels do; rename columns that begin with "
-            "p_ and are no label's share"
-        )
-        raise InputError(msg)
-    labels = [name.removeprefix("p_") for name in names]
-    _check_labels(rows, labels, truth)
-    texts = found.table.column("text").to_pylist()
-    return _Task(texts, labels, truth, np.ones(len(truth))), found.there
-
-
-def _numbers(rows: Dataset, found: Usable, name: str, what: str) -> np.ndarray:
-    """Return a column of numbers, or of texts that write them, float64, shape (rows,).
-
-    Raises:
-        InputError: naming column and row, if one is no number.
-    """
-    column = found.table.column(name)
-    numbers = numbers_of(column)
-    if numbers is None:
-        msg = f"{rows.manifest.ref}: column {name!r} holds {column.type}, and {what} is a number"
-        raise InputError(f"{msg}; rename it")
-    none = np.flatnonzero(~numbers.known)
-    if len(none):
-        msg = (
-            f"{rows.manifest.ref}: column {name!r} holds {column[int(none[0])].as_py()!r:.80} in "
-            f"row {found.places[none[0]]}, and {what} is a number; correct it, or leave it empty"
-        )
-        raise InputError(msg)
-    return numbers.about
-
-
-def _check_labels(rows: Dataset, labels: list[str], truth: np.ndarray) -> None:
-    """Raise InputError unless there are two labels, and rows enough of each."""
-    if len(labels) < 2:
-        msg = (
-            f"{rows.manifest.ref} holds only the label {labels}; a classifier needs two: "
-            "label more rows, or mend the prompt"
-        )
-        raise InputError(msg)
-    rarest = int(np.bincount(truth.argmax(axis=1), minlength=len(labels)).min())
-    if rarest < _FOLDS:
-        msg = (
-            f"{rows.manifest.ref} has a label with only {rarest} rows; cross-validation needs "
-            f"{_FOLDS} of each: label more rows, or mend the prompt"
-        )
-        raise InputError(msg)
