@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from functools import cache
 from importlib.metadata import packages_distributions
@@ -271,7 +270,7 @@ ARGUMENTS = {
     "overlap": ["half", "rest"],
     "init": ["ROWS", "--labels", "good,bad", "--replace"],
     "predict": ["classifier", "--say", "a kind text"],
-    "rm": ["half", "--yes", "--store", "COPY"],
+    "rm": ["half", "--yes"],
     "gc": ["--yes"],
     "compare": ["half", "rest"],
 }
@@ -312,7 +311,6 @@ def places(tmp_path_factory):
         "CONDUCT": conduct,
         "CASE": max((conduct / "cases").glob("*.json")),
         "STORE": store.root,
-        "COPY": shutil.copytree(store.root, folder / "copy"),
         "RECIPE": folder / "r" / "some.toml",
         "ROWS": folder / "r" / "texts.jsonl",
         "CALLS": folder / "calls.jsonl",
@@ -363,7 +361,7 @@ def test_each_command_works_or_says_what_to_do(extra, places, tmp_path):
     onnx = ["--format", "onnx", "--to", str(tmp_path / "m.onnx")]
     calls["export: onnx"] = ["export", "classifier", *onnx, "--store", str(places["STORE"])]
     wants["export: onnx"] = {"onnx"}
-    # Last: an audit of a store knows how far each copy of its ledger has come.
+    # Last: what others are asked about is there no more.
     calls["rm"] = calls.pop("rm")
     if extra:  # what it does not bring is as it is in the base, where all is run
         calls = {

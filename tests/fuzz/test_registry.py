@@ -104,6 +104,7 @@ MAY_PARSE = {
 """module -> why it may parse by itself"""
 MAY_OPEN = {
     "workspace.kinds:_examples": "its own examples, which lie in the package",
+    "workspace.first_documents:_is_utf8": "in pieces, of which nothing is kept but whether they are",
     "workspace.rows_written:_csv": "opened to write",
     "workspace.rows_written:_jsonl": "opened to write",
     "workspace.space:bump": "a recipe that was read before",
