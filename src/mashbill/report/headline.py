@@ -24,8 +24,9 @@ _HOW = {
     "kind apply, and hold them against human labels with one of kind evaluate",
 }
 _HOW_ELSE = (
-    "hold rows back with a stage of kind split, and name the model under models of one of kind "
-    "evaluate: with by a verifier scores its answers, without it weighs the held-out texts"
+    "hold rows back with a stage of kind split, and name the model in the key models of a stage of "
+    "kind evaluate, which tells how likely the texts are to it; with a verifier in the key by it "
+    "scores its answers"
 )
 
 
