@@ -481,7 +481,7 @@ def printed(monkeypatch, capsys, *words: object) -> str:
 def test_commands(done, monkeypatch, capsys):
     path, store, _ = done
     told = printed(monkeypatch, capsys, "plan", path)
-    assert "classifier x 3 arms x 2 seeds" in told
+    assert "classifier x 3 arms" in told
     assert "classifier.top.s1 " not in told.replace("about classifier.s1", "")
     assert "top: classifier.input" in told
     told = printed(monkeypatch, capsys, "plan", path, "--all")
