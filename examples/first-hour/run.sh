@@ -6,7 +6,7 @@
 # $MASHBILL is the command, $PYTHON a Python without anything, $TRAINER one that has trl, peft and
 # datasets (`make first-hour` makes it).
 set -euo pipefail
-export TQDM_DISABLE=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1
+export TQDM_DISABLE=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1 OMP_NUM_THREADS=1
 here=$(cd "$(dirname "$0")" && pwd)
 mashbill=${MASHBILL:-mashbill} python=${PYTHON:-python3} trainer=${TRAINER:?a Python that has trl}
 mkdir -p "$1" && cd "$1"

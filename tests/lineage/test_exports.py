@@ -355,7 +355,9 @@ def test_the_card_of_a_dataset_names_what_machines_did(store):
     assert data["annotations_creators"] == ["machine-generated"]
     assert "language_creators" not in data
     assert data["size_categories"] == ["n<1K"]
-    assert data["configs"] == [{"config_name": "default", "data_files": "part-*.parquet"}]
+    (config,) = data["configs"]
+    assert config.pop("description").startswith("confident@1, ")
+    assert config == {"config_name": "default", "data_files": "part-*.parquet"}
     corpus = DatasetCard(export(store, store.find("corpus"), "card")).data.to_dict()
     assert corpus["license"] == "cc0-1.0"
     assert "annotations_creators" not in corpus

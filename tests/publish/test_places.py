@@ -64,7 +64,8 @@ def test_a_folder_has_rows_card_bill_and_digests(made, tmp_path):
     assert sorted(p.name for p in to.iterdir()) == ["README.md", "SHA256SUMS", "bill.json", "data"]
     assert sorted(p.name for p in to.glob("data/*")) == [f"part-0000{i}.parquet" for i in range(3)]
     front = yaml.safe_load((to / "README.md").read_text().split("---\n")[1])
-    assert front["configs"] == [{"config_name": "default", "data_files": "data/part-*.parquet"}]
+    (config,) = front["configs"]
+    assert (config["config_name"], config["data_files"]) == ("default", "data/part-*.parquet")
     bill = json.loads((to / "bill.json").read_text())
     shown = invoke("bill", "part", "--json", "--store", made.root)
     assert bill.pop("making")  # what a card that comes back is read by
@@ -153,6 +154,23 @@ def test_the_field_reads_a_publication_with_one_line(made, tmp_path, kind, monke
     found = datasets.load_dataset(str(tmp_path / "p"), cache_dir=str(tmp_path / "cache"))
     assert list(found) == ["train"]
     assert found["train"]["text"][:] == rows
+
+
+def test_the_field_s_cache_tells_folders_of_one_name_apart(made, tmp_path, monkeypatch):
+    """It keeps rows under the folder's name: two of one name gave the rows of the first."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    rows = {}
+    for place, name in (("a", "corpus"), ("b", "part"), ("c", "corpus")):
+        put(made, name, tmp_path / place / "published", format="jsonl", receipts=place != "c")
+        found = datasets.load_dataset(
+            str(tmp_path / place / "published"), cache_dir=str(tmp_path / "cache"), split="train"
+        )
+        rows[place] = found.column_names
+        assert len(found) == len(rows_of(made, name))
+    assert "_bill" in rows["a"]
+    assert "_bill" not in rows["c"]
 
 
 def test_a_model_goes_with_its_card(tmp_path):
@@ -274,7 +292,7 @@ def test_a_set_goes_through_a_bucket(made, s3, tmp_path, kind):
     done = put(made, "part", address, format=kind)
     assert len(done.written) == 6
     assert put(made, "part", address, format=kind).written == ()
-    with pytest.raises(InputError, match=rf"{address} holds SHA256SUMS, data/part-00000.{kind}, "):
+    with pytest.raises(InputError, match=rf"{address} holds README.md, SHA256SUMS, data/part-00000.{kind}, "):
         put(made, "part", address, format=kind, receipts=False)
     stage, store = pinned(tmp_path, address)
     rows = [row["text"] for row in user_rows(made, "part")]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.canonical import digest_file
+from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.shown import json_text
 from mashbill.core.store import MANIFEST, Store
@@ -204,12 +204,14 @@ def _made(
     """Yield name and path of each file: data first, then the bill, and the card."""
     account = gather(store, manifest)
     if manifest.kind == "dataset":
-        yield from _data(store, manifest, wish, account.table.numbered, scratch, counts)
+        files = list(_data(store, manifest, wish, account.table.numbered, scratch, counts))
     else:
-        yield from _model(store, manifest)
+        files = list(_model(store, manifest))
+    yield from files
+    rows = digest_bytes("".join(f"{digest_file(path)} {name}\n" for name, path in files).encode())
     texts = {
         BILL_FILE: bill_text(account),
-        CARD: write_card(account, f"{ROWS}/part-*.{wish.format}"),
+        CARD: write_card(account, f"{ROWS}/part-*.{wish.format}", rows),
     }
     if isinstance(counts, Shaped):
         texts[FORM_FILE] = json_text(counts.as_json()) + "\n"

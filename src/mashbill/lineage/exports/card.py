@@ -33,9 +33,17 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
           (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
 
 
-def write(account: Account, data_files: str = "part-*.parquet") -> str:
-    """Return the account as a card; ``data_files`` says which files beside it hold the rows."""
-    matter = _front_matter(account, data_files)
+def write(account: Account, data_files: str = "part-*.parquet", rows: str = "") -> str:
+    """Return the account as a card.
+
+    Args:
+        account: of the artifact.
+        data_files: which files beside the card hold the rows.
+        rows: digest of these files; that of the artifact if empty. ``datasets`` keeps what it read
+            of a folder under the folder's own name and what the card says of it, and would give
+            the rows of another folder of the same name if both said the same.
+    """
+    matter = _front_matter(account, data_files, rows or account.manifest.digest)
     front = [f"{key}:{_yaml(value, 1)}" for key, value in matter.items()]
     return "\n".join(["---", *front, "---", "", *body(account)]) + "\n"
 
@@ -61,7 +69,7 @@ def _scalar(value: Any) -> str:
     return yaml_scalar(value)
 
 
-def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
+def _front_matter(account: Account, data_files: str, rows: str) -> dict[str, Any]:
     """Return the front matter: what the Hub reads, in the order in which its own cards have it."""
     manifest = account.manifest
     front: dict[str, Any] = dict(_licence(account.stated_license))
@@ -87,7 +95,8 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
         front["task_categories"] = _categories(account)
         front |= _made_by_machines(account)
         # Rejected rows lie beside the others; without this the Hub would load them too.
-        front["configs"] = [{"config_name": "default", "data_files": data_files}]
+        told = {"description": f"{account.manifest.ref}, {rows}"}
+        front["configs"] = [{"config_name": "default", "data_files": data_files} | told]
     front["tags"] = tags
     front["x-mashbill"] = reference(account)
     return {key: value for key, value in front.items() if value != []}
