@@ -292,7 +292,9 @@ def test_a_set_goes_through_a_bucket(made, s3, tmp_path, kind):
     done = put(made, "part", address, format=kind)
     assert len(done.written) == 6
     assert put(made, "part", address, format=kind).written == ()
-    with pytest.raises(InputError, match=rf"{address} holds README.md, SHA256SUMS, data/part-00000.{kind}, "):
+    with pytest.raises(
+        InputError, match=rf"{address} holds README.md, SHA256SUMS, data/part-00000.{kind}, "
+    ):
         put(made, "part", address, format=kind, receipts=False)
     stage, store = pinned(tmp_path, address)
     rows = [row["text"] for row in user_rows(made, "part")]
