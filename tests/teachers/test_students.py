@@ -588,9 +588,11 @@ SOURCE = Source(name="x", what="model", kind="closed-api", route="api:x")
 
 def test_a_card_says_how_to_have_it_write(chain, capsys):
     text = card.write(gather(chain, chain.find("scratch")))
-    code = text.partition("```python\n")[2].partition("```")[0]
+    _, *parts = text.split("```python\n")
+    code = "".join(part.partition("```")[0] for part in parts[:2])
     folder = chain.folder("model", chain.find("scratch").ref)
     exec(code.replace("path/to/this/folder", str(folder)))  # noqa: S102 - the card of our own model
-    labels, written = capsys.readouterr().out.splitlines()[:2]
+    said, labels, written = capsys.readouterr().out.splitlines()[:3]
+    assert said == "['bad', 'bad']"
     assert labels.startswith("('bad', 'good') [[")
     assert written

@@ -73,6 +73,8 @@ def _of_model(manifest: Manifest, built: Built) -> Iterator[Usage]:
         )  # fmt: skip
     elif not built.is_adapter or built.config:
         yield _by_mashbill(built)
+    if built.form == "decoder":
+        yield Usage("To have it write on", "python", _WRITES_ON, LOADS)
     name = shlex.quote(str(manifest.ref))
     yield Usage(
         "On a file of rows, from the store", "sh",
@@ -103,6 +105,18 @@ def _of_model(manifest: Manifest, built: Built) -> Iterator[Usage]:
             ),
             "llama.cpp",
         )  # fmt: skip
+
+
+_WRITES_ON = (
+    "from pathlib import Path",
+    "",
+    "from mashbill import Decoding, Question",
+    "from mashbill.core import registry",
+    "",
+    'trained = registry.find("pretrain", registry.TRAINERS)',
+    f'model = trained.load(Path("{FOLDER}"), threads=2)',
+    'print(model.answer([Question("", "a text")], Decoding(max_tokens=32))[0].text)',
+)
 
 
 def _by_mashbill(built: Built) -> Usage:
