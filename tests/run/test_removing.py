@@ -391,7 +391,7 @@ def test_json_of_rm_ls_show_plan_and_audit_says_the_same(root):
 
 def test_what_does_not_exist_is_told_with_what_does(root):
     done = say("rm", "nothing", "--store", root, "--yes", code=1)
-    assert "it has texts@1, part@1" in str(done.exception)
+    assert "it has student@1, labelled@1, part@1 and texts@1" in str(done.exception)
     done = say("rm", "../part", "--store", root, "--yes", code=1)
     assert isinstance(done.exception, StoreError)
 
