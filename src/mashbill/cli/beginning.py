@@ -59,8 +59,7 @@ def init_command(
     What is not given is asked for at a terminal.
     """
     if file.is_dir():
-        given = tuple(one.strip() for one in labels.split(",") if one.strip())
-        wish = Wish(text, given, gold, task, teacher, name, license)
+        wish = Wish(text, _named(labels), gold, task, teacher, name, license)
         begun = begin_documents(file, wish, replace=replace)
         _tell(begun, f"{file}: {counted(begun.rows, 'document')}", as_json=as_json)
         return
@@ -76,11 +75,16 @@ def init_command(
             )
             raise InputError(msg)
         labels, gold, task = _ask_what(looked, text)
-    some = tuple(one.strip() for one in labels.split(",") if one.strip())
-    made = begin(looked, Wish(text, some, gold, task, teacher, name, license), replace=replace)
+    made = begin(
+        looked, Wish(text, _named(labels), gold, task, teacher, name, license), replace=replace
+    )
     whole = counted(looked.rows, "row") if looked.is_whole else f"about {looked.rows:,} rows"
     head = f"{file}: {whole}, the text is in column {text!r}"
     _tell(made, head, as_json=as_json, text=text)
+
+
+def _named(labels: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in labels.split(",") if one.strip())
 
 
 def _tell(made: Begun, head: str, *, as_json: bool, text: str = "") -> None:

@@ -10,6 +10,7 @@ from mashbill.lineage.bills.telling import declared_words
 from mashbill.lineage.duties.obligations import STATES
 
 if TYPE_CHECKING:
+    from mashbill.cli.printing import Part
     from mashbill.lineage.duties.decisions import Decided
     from mashbill.lineage.duties.obligations import Obligation
     from mashbill.policy.decision import Decision
@@ -23,23 +24,47 @@ def print_decided(decided: Decided, *, every: bool = False) -> None:
         "", "about", "clause", "why", "lacking",
         title=f"What terms and rules say, as of {decided.as_of}",
     )  # fmt: skip
-    wanted = [
-        decision
-        for outcome in ("deny", "review", "allow")
-        for decision in decided.of(outcome)
-        if every or outcome != "allow" or decision.engine == "use restriction"
-    ]
-    for decision in dict.fromkeys(_row(decision) for decision in wanted):
-        outcome, *rest = decision
+    for outcome, *rest in _wanted(decided, every=every):
         listing.add_row(styled(outcome, _COLOUR[outcome]), *rest)
     out.print(listing)
     _print_licence(decided)
-    out.say(
-        "Outcome: ",
-        (decided.outcome, _COLOUR[decided.outcome]),
+    out.say(*_outcome(decided))
+
+
+def print_terms(decided: Decided) -> None:
+    """Print decisions, strictest first, licence and duties, in lines that fit a plan."""
+    out.fit((f"What terms and rules say, as of {decided.as_of}", "bold"))
+    for outcome, about, clause, why, lacks in _wanted(decided, every=False):
+        told = f" {about}: {clause}: {why}{f' Lacking: {lacks}.' if lacks else ''}"
+        out.fit("  ", styled(outcome, _COLOUR[outcome]), told, indent=4)
+    out.fit(_licence_left(decided))
+    for item in decided.licence.obligations:
+        says, of, state, path = _duty(item)
+        out.fit(f"  duty {says} ({of}; {state}; {path})", indent=4)
+    out.fit(*_outcome(decided))
+
+
+def _outcome(decided: Decided) -> tuple[Part, ...]:
+    said = (
         f". Declared use: {declared_words(decided.use.facts())}. A use restriction binds whoever "
         "calls; a duty goes with the model. This says what is recorded and which clause applies; "
-        "it is no legal advice.",
+        "it is no legal advice."
+    )
+    return "Outcome: ", (decided.outcome, _COLOUR[decided.outcome]), said
+
+
+def _licence_left(decided: Decided) -> str:
+    expression = decided.licence.expression or "no licence that governs it is recorded"
+    return f"Licence left for {decided.about}: {expression}"
+
+
+def _wanted(decided: Decided, *, every: bool) -> dict[tuple[str, str, str, str, str], None]:
+    """Return what is told of decisions, the strictest first, each once."""
+    return dict.fromkeys(
+        _row(decision)
+        for outcome in ("deny", "review", "allow")
+        for decision in decided.of(outcome)
+        if every or outcome != "allow" or decision.engine == "use restriction"
     )
 
 
@@ -50,8 +75,7 @@ def _row(decision: Decision) -> tuple[str, str, str, str, str]:
 
 def _print_licence(decided: Decided) -> None:
     licence = decided.licence
-    expression = licence.expression or "no licence that governs it is recorded"
-    out.say(f"Licence left for {decided.about}: {expression}")
+    out.say(_licence_left(decided))
     if not licence.obligations:
         return
     listing = table("duty", "of", "state", "path", title="Duties that reach it")

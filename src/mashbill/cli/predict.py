@@ -19,6 +19,8 @@ from mashbill.workspace.rows_written import ENDINGS, check_free, write_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mashbill.workspace.own_file import Looked
+
 
 @app.command("predict")
 def predict_command(
@@ -67,10 +69,14 @@ def predict_command(
     else:
         manner = None
         if file.is_file():
-            manner = manner_of(file, delimiter=delimiter, encoding=encoding)
-            if format_of(file.name) == "csv":  # what is written is to be read as it was
+            kind = format_of(file.name)
+            if text is None and kind not in (None, "text", "webdataset"):
+                looked = look(file, delimiter=delimiter, encoding=encoding)
+                manner, text = looked.manner, _likely_text(looked)
+            else:
+                manner = manner_of(file, delimiter=delimiter, encoding=encoding)
+            if kind == "csv":  # what is written is to be read as it was
                 fields = manner.delimiter
-            text = text or _likely_text(file, manner.delimiter, manner.encoding)
         parts = model.rows(file, text=text or "text", manner=manner, on_kept=_kept)
     number, failed = _print(parts) if to is None else write_rows(parts, to, model.added, fields)
     if to is not None:
@@ -83,11 +89,9 @@ def _kept(name: str, new: str) -> None:
     err.say(f"column {name!r} of the file is kept as {new!r}, since that name is taken")
 
 
-def _likely_text(file: Path, delimiter: str, encoding: str) -> str:
+def _likely_text(looked: Looked) -> str:
     """Return the column that is most likely the text, and say which, unless it is called so."""
-    if format_of(file.name) in (None, "text", "webdataset"):
-        return "text"
-    column = look(file, delimiter=delimiter, encoding=encoding).likely_text()
+    column = looked.likely_text()
     if column and column != "text":
         err.say(f"the text is taken from column {column!r}; --text names another")
     return column or "text"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mashbill.cli.decided import print_terms
 from mashbill.cli.ending import STOPPED
 from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
@@ -30,7 +31,7 @@ from mashbill.cli.options import (
 )
 from mashbill.cli.show import print_spend
 from mashbill.cli.show_judges import judged_json
-from mashbill.cli.show_plan import print_plan, print_terms
+from mashbill.cli.show_plan import print_plan
 from mashbill.cli.show_ran import print_all, print_ran
 from mashbill.cli.show_rewards import rewards_json
 from mashbill.client.budget import Caps

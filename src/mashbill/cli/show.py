@@ -16,7 +16,7 @@ from mashbill.lineage.bills.telling import counted, licence_words
 from mashbill.lineage.bills.text import conclusion_text, path_text, share_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.text import Text
 
@@ -129,11 +129,16 @@ def print_verdicts(pairs: Sequence[tuple[Verdict, Verdict]], name: str) -> None:
             stacked(path_text(path) for path in paths) if paths else "none",
         )
     out.print(listing)
+    for line in unknown_lines(pairs):
+        out.say(line)
+
+
+def unknown_lines(pairs: Sequence[tuple[Verdict, Verdict]]) -> Iterator[str]:
+    """Yield what verdicts rest on that is not known, as far as a terminal shows it."""
     unknown = sorted({item for closed, _ in pairs for item in closed.unknown})
-    for item in unknown[:_UNKNOWN]:
-        out.say(f"Unknown: {item}")
+    yield from (f"Unknown: {item}" for item in unknown[:_UNKNOWN])
     if len(unknown) > _UNKNOWN:
-        out.say(f"and {len(unknown) - _UNKNOWN} more that are unknown, told by --json")
+        yield f"and {len(unknown) - _UNKNOWN} more that are unknown, told by --json"
 
 
 def print_difference(found: Difference) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.cli.options import out
-from mashbill.cli.printing import WIDTH, styled, table
+from mashbill.cli.printing import WIDTH, table
+from mashbill.cli.show import unknown_lines
 from mashbill.cli.show_arms import grouped, named_alike, print_arms
 from mashbill.core.plain import listed
-from mashbill.lineage.bills.telling import declared_words
 from mashbill.lineage.bills.text import conclusion_text, path_text
-from mashbill.lineage.duties.obligations import STATES
 from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
@@ -19,11 +18,8 @@ if TYPE_CHECKING:
     from mashbill import plan as planning
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.bills.definitions import Verdict
-    from mashbill.lineage.duties.decisions import Decided
 
 _COLUMNS = 12  # columns of a file that a terminal shows
-_UNKNOWN = 12  # unknowns that a terminal shows
-_COLOUR = {"allow": "green", "review": "yellow", "deny": "red"}
 
 
 def print_plan(made: planning.Plan, *, whole: bool = False) -> None:
@@ -203,39 +199,5 @@ def _print_verdicts(pairs: Sequence[tuple[Verdict, Verdict]], name: str) -> None
         more = f", and {len(decided.others)} more ways" if decided.path and decided.others else ""
         name = f"{closed.definition.name} {closed.definition.title}"
         out.fit(f"  {name}: {said}{how}{more}", indent=4)
-    unknown = sorted({item for closed, _ in pairs for item in closed.unknown})
-    for item in unknown[:_UNKNOWN]:
-        out.fit(f"Unknown: {item}")
-    if len(unknown) > _UNKNOWN:
-        out.fit(f"and {len(unknown) - _UNKNOWN} more that are unknown, told by --json")
-
-
-def print_terms(decided: Decided) -> None:
-    """Print decisions, strictest first, the licence that is left, and duties."""
-    out.fit((f"What terms and rules say, as of {decided.as_of}", "bold"))
-    for outcome in ("deny", "review", "allow"):
-        told = dict.fromkeys(
-            f" {one.about}: {one.clause or one.rule}: {one.because}"
-            f"{f' Lacking: {one.lacks}.' if one.lacks else ''}"
-            for one in decided.of(outcome)
-            if outcome != "allow" or one.engine == "use restriction"
-        )
-        for line in told:
-            out.fit("  ", styled(outcome, _COLOUR[outcome]), line, indent=4)
-    licence = decided.licence
-    expression = licence.expression or "no licence that governs it is recorded"
-    out.fit(f"Licence left for {decided.about}: {expression}")
-    for item in licence.obligations:
-        mark = " (second-hand)" if item.version.second_hand else ""
-        out.fit(
-            f"  duty {item.clause.code}: {item.clause.says} ({item.document.title}{mark}; "
-            f"{STATES[item.state]}; {' → '.join(item.path)})",
-            indent=4,
-        )
-    out.fit(
-        "Outcome: ",
-        (decided.outcome, _COLOUR[decided.outcome]),
-        f". Declared use: {declared_words(decided.use.facts())}. A use restriction binds whoever "
-        "calls; a duty goes with the model. This says what is recorded and which clause applies; "
-        "it is no legal advice.",
-    )
+    for line in unknown_lines(pairs):
+        out.fit(line)

@@ -165,9 +165,9 @@ def _of_evaluation(found: Evaluation, name: str) -> Iterator[str]:
     more = ""
     if found.metric == "accuracy" and found.majority is not None:
         label = found.measures.get("majority_label")
-        which = f" {label!r:.30}" if label is not None else ""
-        more = f"; always{which.rstrip(',') or ' the commonest label'}: {found.majority:.3f}"
-    yield from (f"{text[0].lower()}{text[1:]}" for text in against[:1])
+        which = f"{label!r:.30}" if label is not None else "the commonest label"
+        more = f"; always {which}: {found.majority:.3f}"
+    yield from against[:1]
     yield f"{main}: {WORDS[found.metric]} {_valued(result)}{rows}{more}"
     others = [f"{other} {_valued(each)}" for other, each in systems[1:]]
     if others:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mashbill.core.artifact import ArtifactRef
-from mashbill.core.evaluation import WORDS, Standing, against_majority, is_number, systems_in
+from mashbill.core.evaluation import WORDS, Standing, against_majority, is_number
 from mashbill.core.plain import counted
-from mashbill.lineage.described.evaluated import answers
+from mashbill.lineage.described.evaluated import own_systems
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
@@ -73,19 +72,10 @@ def systems_of(store: Store, evaluation: Manifest, result: Manifest) -> tuple[st
         evaluation: what a stage ``evaluate`` made.
         result: a model, or the evaluation itself, of which all systems are.
     """
-    named = systems_in(evaluation.stage)
     if evaluation.ref == result.ref:
         told = evaluation.measures["systems"]
         return tuple(str(name) for name in told)
-    taken = {
-        ArtifactRef.parse(one.name).name: one.name for one in evaluation.inputs if one.is_artifact
-    }
-    return tuple(
-        system
-        for system, stages in named.items()
-        if result.kind == "model"
-        and any(name in taken and answers(store, taken[name], str(result.ref)) for name in stages)
-    )
+    return own_systems(store, evaluation, str(result.ref)) if result.kind == "model" else ()
 
 
 def worth_of(evaluation: Evaluation, system: str) -> Worth:

@@ -21,7 +21,7 @@ from mashbill.core.errors import InputError, StoreError
 from mashbill.core.plain import counted, listed
 from mashbill.core.removals import LONGEST_REASON, REMOVE, STAY
 from mashbill.core.samples import SAMPLES
-from mashbill.core.store import CALLS, FOLDERS, Store, told_of_the_disk
+from mashbill.core.store import CALLS, FOLDERS, Store, sync_folder, told_of_the_disk
 from mashbill.lineage.evidence.comparing import compared
 from mashbill.stages.marks.index import FOLDER as MARKS
 
@@ -331,11 +331,7 @@ def take_away(store: Store, going: Going) -> None:
 def sync(folder: Path) -> None:
     """Make what was taken out of a folder stay out of it, even if the machine stops."""
     if folder.is_dir():
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+        sync_folder(folder)
 
 
 def left_of_removals(store: Store, cache: Path) -> list[Going]:
@@ -349,8 +345,7 @@ def left_of_removals(store: Store, cache: Path) -> list[Going]:
     for name, removal in store.removals().in_force.items():
         if begun.get(name, -1) > removal.entry:
             continue  # a run that makes it again was cut off: the same command goes on from there
-        kinds = (FOLDERS[kind] for kind in FOLDERS)
-        if any((store.root / kind / name).is_dir() for kind in kinds):
+        if any((store.root / kind / name).is_dir() for kind in FOLDERS.values()):
             going = look(store, name, cache)
             if going.files:
                 found.append(going)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from mashbill.core.store import publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,10 +17,7 @@ def keep(path: Path, state: dict[str, Any]) -> None:
     temporary = path.with_name(f"{path.name}.new")
     with temporary.open("wb") as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
+    publish(temporary, path)
 
 
 def kept(path: Path) -> dict[str, Any] | None:
@@ -31,12 +29,3 @@ def kept(path: Path) -> dict[str, Any] | None:
     except Exception:  # noqa: BLE001 - torn, by whatever: begin again
         return None
     return state
-
-
-def _sync_folder(folder: Path) -> None:
-    """See to it that the names in a folder outlast a crash."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

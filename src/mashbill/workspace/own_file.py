@@ -47,6 +47,11 @@ class Looked:
     """mean letters of each column that has texts"""
 
     @property
+    def manner(self) -> Manner:
+        """How it is read whole, rows with bad bytes among them."""
+        return _whole(self.encoding, self.delimiter)
+
+    @property
     def seems_headless(self) -> bool:
         """Whether the names of columns read like a row: a number, a sentence, one of its values."""
         if self.format not in ("csv", "tsv"):
@@ -182,9 +187,11 @@ def manner_of(path: Path, *, delimiter: str = "", encoding: str = "") -> Manner:
         encoding: of a file of text; found if empty.
     """
     found, _, fields = sniffed(path)
-    return Manner(
-        encoding=encoding or found, on_bad_bytes="replace", delimiter=divider(delimiter) or fields
-    )
+    return _whole(encoding or found, divider(delimiter) or fields)
+
+
+def _whole(encoding: str, delimiter: str) -> Manner:
+    return Manner(encoding=encoding, on_bad_bytes="replace", delimiter=delimiter)
 
 
 def _encoding(path: Path) -> tuple[str, bool]:

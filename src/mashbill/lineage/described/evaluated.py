@@ -123,23 +123,35 @@ def evaluated(store: Store, manifest: Manifest) -> Iterator[Evaluated]:
         found = evaluation_of(other.measures)
         if found is None:
             continue
-        own = tuple(_own(store, other, str(manifest.ref), found))
+        own = own_systems(store, other, str(manifest.ref))
         if own or manifest.bill in NodeTable.of(store, other).bodies:
             rows = next((item.name for item in other.inputs if item.role == "rows"), "")
             yield Evaluated(str(other.ref), rows, own, found)
 
 
-def _own(store: Store, evaluation: Manifest, name: str, found: Evaluation) -> Iterator[str]:
-    """Yield the systems of an evaluation that are an artifact: itself, or what it answered."""
+def own_systems(store: Store, evaluation: Manifest, name: str) -> tuple[str, ...]:
+    """Return the systems of an evaluation that are an artifact: itself, or what it answered.
+
+    Args:
+        store: where both lie.
+        evaluation: what a stage ``evaluate`` made.
+        name: NAME@VERSION of the artifact.
+    """
+    found = evaluation_of(evaluation.measures)
     taken = {item.name.partition("@")[0]: item.name for item in evaluation.inputs}
     asked = systems_in(evaluation.stage)
-    for system in found.systems:
-        made = [taken[stage] for stage in asked.get(system, (system,)) if stage in taken]
-        if any(answers(store, each, name) for each in made):
-            yield system
+    return tuple(
+        system
+        for system in (found.systems if found is not None else ())
+        if any(
+            _answers(store, taken[stage], name)
+            for stage in asked.get(system, (system,))
+            if stage in taken
+        )
+    )
 
 
-def answers(store: Store, made: str, name: str) -> bool:
+def _answers(store: Store, made: str, name: str) -> bool:
     """Return whether an artifact is another, or holds answers of that model.
 
     Answers that were verified or filtered since are its own still; those of a model that was made
