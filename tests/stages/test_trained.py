@@ -22,6 +22,7 @@ from mashbill.models.linear import LinearPredictor, write_linear
 from mashbill.plan import build
 from mashbill.run.executor import Execution
 from mashbill.train import classifier
+from mashbill.train.classes import Task
 
 NAMES = ["amber", "blue", "coral", "dun", "ecru", "fawn", "green"]
 
@@ -334,7 +335,7 @@ def test_what_was_made_from_a_scrambled_model_is_made_anew_with_it(tmp_path, mon
 )
 def test_a_model_that_knows_less_than_it_said_is_told(answered, agreement, message):
     target = np.array([0] * 60 + [1] * 30 + [2] * 10)
-    task = classifier._Task(["x"] * 100, NAMES[:3], np.eye(3)[target], np.ones(100))
+    task = Task(["x"] * 100, NAMES[:3], np.eye(3)[target], np.ones(100))
     told = []
     written = SimpleNamespace(probabilities=lambda _: np.eye(3)[answered])
     context = SimpleNamespace(warn=told.append)
