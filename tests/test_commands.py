@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -20,6 +21,34 @@ try:
     main()
 finally:
     print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+AFTER_ANOTHER = """
+import json, os
+from importlib import import_module
+from mashbill.cli import app
+from mashbill.cli.commands import HOME
+import typer
+found = {}
+for first in dict.fromkeys(HOME.values()):
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        import_module(f"mashbill.cli.{first}")
+        whole = typer.main.get_command(app)
+        # One that is of the first module, so that what it registered is taken in before the rest.
+        whole.get_command(None, next(name for name in HOME if HOME[name] == first))
+        members = {}
+        for name in HOME:
+            command = whole.get_command(None, name)
+            members[name] = sorted(getattr(command, "commands", {}))
+        os.write(write, json.dumps(members).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as told:
+        found[first] = json.load(told)
+    os.waitpid(child, 0)
+print(json.dumps(found))
 """
 
 
@@ -66,6 +95,21 @@ def test_each_command_is_found_by_itself(name: str) -> None:
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0, result.output
     assert name in result.output
+
+
+def test_a_group_is_whole_whichever_command_was_loaded_before_it() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", AFTER_ANOTHER], capture_output=True, text=True, check=True
+    )
+    found = json.loads(ran.stdout)
+    whole = {
+        name: sorted(getattr(command, "commands", {}))
+        for name, command in typer.main.get_group(app).commands.items()
+    }
+    assert set(found) == set(HOME.values())
+    assert {"scan", "runs"} <= set(whole["conduct"])
+    for first, members in found.items():
+        assert members == whole, first
 
 
 def test_a_name_that_is_none_is_told_with_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,7 @@ MAY_PARSE = {
     "files.rows.json_rows": "fuzzed; a row: whatever it is, it is read or a rejected row",
     "files.rows.tars": "fuzzed; a number of digits alone, bounded",
     "prompts.schema": "an answer: whatever it is, it is read or a rejected row",
-    "cli.conduct": "a teacher's identity in the journal",
+    "cli.journal": "a teacher's identity in the journal",
     "stages.marks.answers": "a teacher's identity in the journal",
     "stages.marks.named_in": "a cell: whatever it is, it is looked into or passed over",
     "stages.marks.row_licences": "a cell: whatever it is, it is looked into or passed over",

@@ -46,7 +46,7 @@ HOME = {
     "overlap": "overlap",
     "whatif": "whatif",
     "conduct": "conduct_inbound",
-    "journal": "conduct",
+    "journal": "journal",
     "catalogue": "public",
     "signers": "signers",
     "terms": "terms",
