@@ -11,10 +11,10 @@ from mashbill.core.extras import needs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mashbill.train.sft import SftSpec
+    from mashbill.train.adapter_keys import AdaptedSpec
 
 
-def adapted(model: Any, spec: SftSpec) -> Any:
+def adapted(model: Any, spec: AdaptedSpec) -> Any:
     """Return a model with new adapters, which alone are trained.
 
     Raises:
