@@ -162,7 +162,40 @@ class LearnedRows:
         Raises:
             NotLearnedError: if nothing is, saying why.
         """
-        whole, is_conversation = self._row(row, where)
+        return self._within(*self._row(row, where))
+
+    def asked(self, row: dict[str, Any], where: str) -> list[Turn]:
+        """Return what the prompt file makes of a row; nothing where there is none.
+
+        Args:
+            row: its columns.
+            where: what messages call it.
+        """
+        if self._prompt is None:
+            return []
+        asked = self._prompt.render(row, where, row)
+        told = (Turn("system", asked.system),) if asked.system else ()
+        return [*told, Turn("user", asked.user)]
+
+    def said(self, turns: Sequence[Turn], row: dict[str, Any], where: str) -> Learned:
+        """Return what is learned of a conversation.
+
+        Args:
+            turns: its turns.
+            row: where it stands, for what is beside it: tools.
+            where: what messages call it.
+
+        Raises:
+            NotLearnedError: if nothing is, saying why.
+        """
+        try:
+            made = self._made(row, self._thought(turns, ""), where)
+        except TeacherError as error:
+            raise NotLearnedError(str(error)) from error
+        return self._within(made, self._spec.asked_as == "chat")
+
+    def _within(self, whole: list[Encoded], is_conversation: bool) -> Learned:
+        """Return what is left of sequences within ``max_tokens``."""
         most = self._spec.max_tokens
         kept: list[Encoded] = []
         is_cut, thought = False, 0
@@ -193,14 +226,18 @@ class LearnedRows:
                     msg = "its text is empty"
                     raise NotLearnedError(msg)
                 return [self._encoder.text(text)], False
-            made = self._encoded(row, said, where)
+            made = self._made(row, said, where)
         except TeacherError as error:
             raise NotLearnedError(str(error)) from error
+        return made, self._spec.asked_as == "chat"
+
+    def _made(self, row: dict[str, Any], said: Conversation, where: str) -> list[Encoded]:
+        made = self._encoded(row, said, where)
         if not made:
             msg = "each of its answers that would be learned has weight 0"
             raise NotLearnedError(msg)
         self._check_budget(made)
-        return made, self._spec.asked_as == "chat"
+        return made
 
     def _encoded(self, row: dict[str, Any], said: Conversation, where: str) -> list[Encoded]:
         only_last, but = self._spec.turns == "last", _weightless(said)
@@ -224,9 +261,7 @@ class LearnedRows:
     def _said(self, row: dict[str, Any], text: str, where: str) -> Conversation | None:
         """Return the conversation that a row is; None for a text that nobody asked for."""
         if self._prompt is not None:
-            asked = self._prompt.render(row, where, row)
-            told = (Turn("system", asked.system),) if asked.system else ()
-            turns: list[Turn] = [*told, Turn("user", asked.user), Turn("assistant", text)]
+            turns: list[Turn] = [*self.asked(row, where), Turn("assistant", text)]
             if not text.strip():
                 msg = "its answer is empty"
                 raise NotLearnedError(msg)
@@ -241,11 +276,19 @@ class LearnedRows:
                 turns = list(conversation(messages, prompt, text, {}, Counter()))
             except UnfitError as error:
                 raise NotLearnedError(str(error)) from error
+        beside = row.get("reasoning_content")
+        return self._thought(turns, "" if is_missing(beside) else as_text(beside))
+
+    def _thought(self, turns: Sequence[Turn], thought: str) -> Conversation:
+        """Return a conversation with the reasoning of its turns apart.
+
+        Args:
+            turns: its turns.
+            thought: reasoning that the row has beside them, for the last.
+        """
         if any(getattr(turn, "parts", ()) for turn in turns):
             msg = "a turn holds more than text"
             raise NotLearnedError(msg)
-        beside = row.get("reasoning_content")
-        thought = "" if is_missing(beside) else as_text(beside)
         *before, last = turns
         told_before = (self._thinking(turn) for turn in before)
         return Conversation((*told_before, self._thinking(last, thought)))

@@ -20,10 +20,10 @@ from mashbill.files.rows.conversations import (
     OthersTurn,
     UnfitError,
     conversation,
-    in_order,
     sides_of,
 )
 from mashbill.files.rows.forms import form_of, made_of
+from mashbill.files.rows.pairs import answer_of, sides_in
 from mashbill.publish.rollouts import rollout, used_by_rollouts
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ _ANSWERING: tuple[RowForm, ...] = ("chat", "sharegpt", "alpaca", "trl-sft")
 _LABEL = "label"
 """column that `label` and `apply` give a text"""
 _AT_ONCE = "parallel_tool_calls"
-_CHOSEN = ("chosen", "chosen_response", "chosen_messages", "preferred_output")
-_REJECTED = ("rejected", "rejected_response", "rejected_messages", "non_preferred_output")
 _REMEDIES = {
     "'rejected'": "a stage `prefer` makes such pairs",
     "'score'": "a stage `verify` by a verifier gives one",
@@ -149,8 +147,7 @@ class _Maker:
         unasked = _LABEL in names and not {"prompt", "messages_json"} & set(names)
         self._is_labelled = unasked and self._form in _ANSWERING
         self._tools = next((name for name in _TOOLS if name in names), "")
-        self._chosen = next((name for name in _CHOSEN if name in names), "")
-        self._rejected = next((name for name in _REJECTED if name in names), "")
+        self._chosen, self._rejected = sides_in(names)
         self._asked: tuple[str, ...] = ()
         if self._form == "alpaca" and not self._has_chats:
             asked = form_of("output", "", names).prompt
@@ -267,9 +264,9 @@ class _Maker:
         own = row.get("messages_json")
         text = row.get("text") if own is not None and row.get("text") else text
         *asked, answer = conversation(own, row.get("prompt"), text, roles, lost)
-        sides = [answer, _answer(rejected, asked)]
+        sides = [answer, answer_of(rejected, asked)]
         if self._chosen:
-            sides[0] = _answer(chosen, asked)
+            sides[0] = answer_of(chosen, asked)
         for turns in (asked, sides):
             _refuse_parts(turns)
             _count_extras(turns, lost)
@@ -302,15 +299,6 @@ def _of_json(cell: Any) -> Any:
         return json_value(cell, "it") if isinstance(cell, str) else cell
     except InputError:
         return cell
-
-
-def _answer(side: list[OthersTurn], asked: list[OthersTurn]) -> OthersTurn:
-    """Return the one answer of a chosen or rejected side, which may repeat what was asked."""
-    whole = in_order(side) if side[0].role != "assistant" else [*asked, *side]
-    if len(whole) != len(asked) + 1 or whole[:-1] != asked or whole[-1].role != "assistant":
-        msg = "its two answers are not one turn each to the same question"
-        raise UnfitError(msg)
-    return whole[-1]
 
 
 def _refuse_parts(turns: Sequence[OthersTurn]) -> None:

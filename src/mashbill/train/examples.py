@@ -117,6 +117,8 @@ def examples(
     encoder: ConversationTokens,
     ctx: StageContext,
     key: str,
+    *,
+    reader: type[RowReader] | None = None,
 ) -> Examples:
     """Return the sequences of datasets, encoding them unless a run that was cut off has.
 
@@ -126,6 +128,7 @@ def examples(
         encoder: of the student.
         ctx: the stage's.
         key: names the files in its scratch.
+        reader: makes sequences of a row; one that makes what the spec's answer is if absent.
 
     Raises:
         InputError: if no row can be learned from, naming the commonest reasons.
@@ -136,14 +139,14 @@ def examples(
         _check_some(len(found), found.counts, names)
         return found
     folder.mkdir(parents=True, exist_ok=True)
-    reader = _Reader(spec, encoder, ctx)
+    rows_of = (reader or RowReader)(spec, encoder, ctx)
     ends, rows, dataset = array("q"), array("q"), array("i")
     at = 0
     total = sum(ctx.input(name).num_rows for name in names)
     with (folder / "tokens.bin").open("wb") as stream:
         for number, name in enumerate(names):
             data = ctx.input(name)
-            for row, sequences in reader.sequences(name, data):
+            for row, sequences in rows_of.sequences(name, data):
                 for sequence in sequences:
                     ids = np.array(sequence.ids, np.uint32)
                     ids |= np.where(sequence.learned, _LEARNED, np.uint32(0))
@@ -153,7 +156,7 @@ def examples(
                     dataset.append(number)
                     rows.append(row)
                 if row % _ROWS == 0:
-                    ctx.progress(0, 0, f"read {reader.rows:,} of {total:,} rows")
+                    ctx.progress(0, 0, f"read {rows_of.count:,} of {total:,} rows")
         stream.flush()
         os.fsync(stream.fileno())
     np.savez(
@@ -162,7 +165,7 @@ def examples(
         dataset=np.array(dataset, np.int32),
         row=np.array(rows, np.int64),
     )
-    told = reader.told()
+    told = rows_of.told()
     # Before the mark is written: a second run would find it, and have nothing to learn from.
     _check_some(len(ends), told, names)
     write_atomically(folder / _DONE, json.dumps(told).encode())
@@ -206,20 +209,31 @@ def _read(folder: Path) -> Examples:
     )
 
 
-class _Reader:
+class RowReader:
     """Reads rows as sequences, and counts what it leaves out."""
 
     def __init__(self, spec: LearningSpec, encoder: ConversationTokens, ctx: StageContext) -> None:
-        self._rows = LearnedRows(spec, encoder, ctx.recipe_folder)
-        self.rows = 0
+        """Take how rows are learned from.
+
+        Args:
+            spec: the trainer's keys.
+            encoder: of the student.
+            ctx: the stage's.
+        """
+        self.spec = spec
+        self.rows = LearnedRows(spec, encoder, ctx.recipe_folder)
+        self.count = 0
+        """rows that were read"""
+        self.thought = 0
+        """tokens of reasoning in sequences"""
         self._left_out: dict[str, Counter[str]] = {}
         self._cut: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
-        self._thought = 0
+        self._ref = ""
 
     def told(self) -> dict[str, Any]:
         """Return what was found, as measures have it."""
-        found: dict[str, Any] = {"rows": self.rows}
+        found: dict[str, Any] = {"rows": self.count}
         if any(self._left_out.values()):
             found["left_out"] = {
                 name: dict(sorted(counts.items(), key=lambda item: -item[1]))
@@ -229,24 +243,41 @@ class _Reader:
         for name, counted in (("cut_rows", self._cut), ("dropped_sequences", self._dropped)):
             if any(counted.values()):
                 found[name] = {ref: count for ref, count in counted.items() if count}
-        if self._thought:
-            found["reasoning_tokens"] = self._thought
+        if self.thought:
+            found["reasoning_tokens"] = self.thought
         return found
+
+    def columns(self, there: Sequence[str], name: str) -> list[str]:
+        """Return the columns that are read of those there are.
+
+        Raises:
+            InputError: if what is learned is none of them.
+        """
+        return self.rows.columns(there, name)
+
+    def read(self, row: dict[str, Any], where: str) -> list[Encoded]:
+        """Return the sequences of a row.
+
+        Raises:
+            NotLearnedError: if nothing is learned of it, saying why.
+        """
+        found = self.rows.row(row, where)
+        self._cut[self._ref] += found.is_cut
+        self._dropped[self._ref] += found.dropped
+        self.thought += found.thought
+        return found.sequences
 
     def sequences(self, name: str, data: Dataset) -> Iterator[tuple[int, list[Encoded]]]:
         """Yield (position, sequences) of each row that is learned from."""
-        ref = str(data.manifest.ref)
+        self._ref = ref = str(data.manifest.ref)
         self._left_out.setdefault(ref, Counter())
-        columns = self._rows.columns(data.columns, name)
+        columns = self.columns(data.columns, name)
         for start, piece in data.chunks(_ROWS, columns):
             for place, row in enumerate(piece.to_pylist()):
-                self.rows += 1
+                self.count += 1
                 try:
-                    found = self._rows.row(row, f"{ref}, row {start + place}")
+                    found = self.read(row, f"{ref}, row {start + place}")
                 except NotLearnedError as error:
                     self._left_out[ref][str(error)] += 1
                     continue
-                self._cut[ref] += found.is_cut
-                self._dropped[ref] += found.dropped
-                self._thought += found.thought
-                yield start + place, found.sequences
+                yield start + place, found

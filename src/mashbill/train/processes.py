@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 PROGRAMS = {
+    "dpo": "mashbill.train.preferring",
     "pretrain": "mashbill.train.scratch_loop",
     "sft": "mashbill.train.fine_tuning",
 }
