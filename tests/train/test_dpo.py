@@ -15,8 +15,9 @@ from tests_training import BASE, digest_of, student_of
 
 from mashbill.core.curves import read_curves
 from mashbill.core.errors import MashbillError
-from mashbill.lineage.audit import Auditor
 from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.train import checkpoint, preferring, reference
 
 FULL = 'method = "full"\n'
@@ -24,7 +25,7 @@ FULL = 'method = "full"\n'
 
 @pytest.mark.parametrize(
     "keys",
-    ["", FULL, 'loss = "ipo"\nrate = 0.02\n', 'loss = "kto"\n', 'reference = "adapter"\n'],
+    ["", FULL, 'loss = "ipo"\n', 'loss = "kto"\n', 'reference = "adapter"\n'],
     ids=["lora", "full", "ipo", "kto", "adapter"],
 )
 def test_a_student_comes_to_prefer_what_was_preferred(tmp_path, keys):
@@ -251,12 +252,35 @@ def test_a_shape_without_pairs_is_refused_with_what_to_do(tmp_path):
         preferred(tmp_path / "r", "ranking")
 
 
-def test_the_bill_has_both_writers_by_content_and_the_base_by_weights(tmp_path):
+JUDGE = """
+[teachers.u]
+kind = "fake"
+name = "Judge"
+words.A = ["lovely"]
+words.B = ["lovely"]
+noise = 0.5
+"""
+
+
+def test_the_bill_has_both_writers_by_content_the_judge_and_the_base(tmp_path):
     """What is rejected is learned from, too; and an audit derives it again."""
-    store = preferred(tmp_path / "r", "text")
+    base = make_base(tmp_path / "base")
+    asked = [f"p{number}" for number in range(4)]
+    files = {
+        f"{name}.jsonl": [{"prompt": p, "text": f"{word} {p}", "by": f"w/{name}"} for p in asked]
+        for name, word in (("one", "lovely"), ("other", "red"))
+    } | {"better.txt": "Ask: {{ prompt }}\nA: {{ first }}\nB: {{ second }}\nBetter:"}
+    judged = PREFER.replace('how = "reward"', 'judges = ["u"]\nprompt = "better.txt"')
+    stages = BASE.replace("DIGEST", digest_of(base)) + COMPLETIONS.format("one")
+    stages += COMPLETIONS.format("other") + judged.replace("SHAPE", "messages")
+    store = run_stages(tmp_path, stages, files, JUDGE)
+    assert {row["chosen"][0]["content"].split()[0] for row in rows_of(store, "pairs")} == {"lovely"}
     manifest, _ = student_of(store)
-    lines = {(line.source.name, str(line.channel)) for line in bill(store, manifest.ref).lines}
-    assert {("w/one", "content"), ("w/other", "content"), ("tiny", "weights")} <= lines
+    lines = bill(Circuit.of_artifact(store, manifest))
+    found = {line.source.name: {channel.value for channel in line.channels} for line in lines}
+    assert found["w/one"] == found["w/other"] == {"content"}
+    assert found["Judge"] == {"judgement"}
+    assert "weights" in found["tiny"]
     (learned,) = manifest.learned_from
     assert (learned.name, learned.rows) == ("pairs@1", 4)
     assert manifest.tokens == manifest.measures["learned_tokens"]
