@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mashbill.stages.logits import LogitsSpec
 from mashbill.train.classifier import ClassifierSpec
+from mashbill.train.dpo import DpoSpec
 from mashbill.train.logit_kd import LogitKdSpec
 from mashbill.train.merge import MergeSpec
 from mashbill.train.pretrain import PretrainSpec
@@ -18,6 +19,7 @@ from mashbill.train.quantise import QuantiseSpec
 from mashbill.train.sft import SftSpec
 
 NEEDED: dict[type, dict[str, Any]] = {
+    DpoSpec: {"inputs": ("said",), "base": "b"},
     SftSpec: {"inputs": ("said",), "base": "b"},
     LogitKdSpec: {"inputs": ("said",), "teacher": "t", "live": True},
     LogitsSpec: {"input": "said", "teacher": "t"},
@@ -26,7 +28,7 @@ NEEDED: dict[type, dict[str, Any]] = {
     MergeSpec: {"models": {"a": 1.0, "b": 1.0}},
     QuantiseSpec: {"model": "m"},
 }
-SHARES = {"warmup", "dropout", "ce_weight", "heldout_share", "weight_decay"}
+SHARES = {"warmup", "dropout", "ce_weight", "heldout_share", "weight_decay", "smoothing"}
 """may be nothing, so that next to nothing is no surprise"""
 
 

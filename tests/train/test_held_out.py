@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from mashbill.core import registry
 
 KEYS = {
+    "dpo": {"base": "small"},
     "sft": {"base": "small"},
     "logit_kd": {"teacher": "big"},
     "pretrain": {"steps": 1},

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from tests_preferring import DPO, PAIRS, pairs
 from tests_tiny_base import make_base
 from tests_training import BASE, ROWS, SFT, TEACHER, digest_of, rows, with_rows
 
@@ -78,10 +79,25 @@ dtype = "float32"
     )
 
 
+def preferring(folder, how):
+    """A recipe of training by preferences, its reference computed before or all along."""
+    base = make_base(folder / "base")
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs(6)))
+    stages = DPO.replace("epochs = 6", "steps = 90")
+    return BASE.replace("DIGEST", digest_of(base)) + PAIRS + stages + how
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "how"),
-    [(sft, "lora"), (sft, "full"), (distilling, "live"), (distilling, "cached")],
+    [
+        (sft, "lora"),
+        (sft, "full"),
+        (distilling, "live"),
+        (distilling, "cached"),
+        (preferring, 'method = "full"\n'),
+        (preferring, 'loss = "kto"\nreference = "adapter"\n'),
+    ],
 )
 def test_a_training_that_is_killed_ten_times_has_the_same_weights(tmp_path, made, how):
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(10)))

@@ -81,8 +81,6 @@ def test_ipo_is_least_at_its_margin_and_no_further():
     assert loss.of(apart).tolist() == [1.0, 0.0, 1.0]
 
 
-
-
 def pairs_of(shapes, draw):
     """Pairs of random tokens; the last token of each answer ends it."""
     tokens, ends, at = [], [], 0

@@ -11,7 +11,8 @@ one, log-probabilities of the answer's tokens alone, with the token that ends it
 *sigmoid* is equation 7 of Rafailov et al. (NeurIPS 2023, arXiv 2305.18290); with ``s`` above 0 it
 is the conservative one of their reference implementation (eric-mitchell/direct-preference-
 optimization, ``preference_loss``). *ipo* is equation 17 of Azar et al. (AISTATS 2024, arXiv
-2310.12036), on means over tokens by default, as its authors' later note has it and TRL does.
+2310.12036), on means over tokens by default: TRL's maintainers, whose loss does so too, report in
+``dpo_trainer.py`` (1.16.0) that the paper's authors say that their results are of that form.
 *kto* is equation 8 of Ethayarajh et al. (ICML 2024, arXiv 2402.01306) with both weights 1, as a
 pair has one desirable answer and one undesirable. Its reference point ``z`` is the paper's own
 estimate: of answers that belong to other prompts, ``max(0, mean r)`` over all of a step, with no
