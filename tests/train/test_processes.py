@@ -218,20 +218,39 @@ method = "METHOD"
 """
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
-def test_two_processes_fine_tune_as_one(method, tmp_path):
+def tuned_by(tmp_path, recipe, rows):
+    """Curves of a recipe on a tiny base, by one process and by two."""
     base = make_base(tmp_path / "base")
     listed = sorted(item for item in base.iterdir() if item.is_file())
     lines = "".join(f"{digest_file(item)}  {item.name}\n" for item in listed)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = tmp_path / "tuned.toml"
+    path.write_text(recipe.replace("DIGEST", digest_bytes(lines.encode())))
+    return [trained(path, tmp_path / f"{count}" / "store", count)[1] for count in (1, 2)]
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_two_processes_fine_tune_as_one(method, tmp_path):
     rows = [
         {"prompt": f"what is {word}?", "text": " ".join(WORDS[: n + 1]), "by": "a/b"}
         for n, word in enumerate(WORDS)
     ]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    path = tmp_path / "tuned.toml"
-    digest = digest_bytes(lines.encode())
-    path.write_text(TUNED.replace("DIGEST", digest).replace("METHOD", method))
-    found = [trained(path, tmp_path / f"{count}" / "store", count)[1] for count in (1, 2)]
+    found = tuned_by(tmp_path, TUNED.replace("METHOD", method), rows)
     for name in ("loss", "held_out_loss", "rate"):
         assert found[0][name].steps.tolist() == found[1][name].steps.tolist()
         assert np.allclose(*(each[name].values for each in found), rtol=TOLERANCE, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ['method = "full"', 'loss = "kto"\nreference = "adapter"'])
+def test_two_processes_come_to_prefer_as_one(how, tmp_path):
+    """KTO's reference point is one for the pairs of all processes."""
+    rows = [
+        {"prompt": f"what is {word}?", "chosen": " ".join(WORDS[: n + 1]), "rejected": word,
+         "by": "a/b"}
+        for n, word in enumerate(WORDS)
+    ]  # fmt: skip
+    recipe = TUNED.replace('"sft"', '"dpo"').replace('method = "METHOD"', how)
+    found = tuned_by(tmp_path, recipe, rows)
+    for name in ("loss", "margin", "held_out_loss", *(["reference_point"] if "kto" in how else [])):
+        assert found[0][name].steps.tolist() == found[1][name].steps.tolist()
+        assert np.allclose(*(each[name].values for each in found), rtol=TOLERANCE, atol=1e-5)
