@@ -135,6 +135,12 @@ kind = "sft"
 inputs = ["texts"]
 base = "small"
 
+[stages.preferring]
+kind = "dpo"
+inputs = ["texts"]
+base = "small"
+rejected = "mood"
+
 [stages.distilled]
 kind = "logit_kd"
 inputs = ["texts"]
