@@ -18,7 +18,7 @@ Shapes: n positions, d width, v vocabulary, k classes kept, r positions of a blo
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -36,15 +36,20 @@ from mashbill.train.divergences import (
     logits_of,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = [
     "TILE",
     "Divergence",
     "FullTeacher",
+    "Rule",
     "SampledTeacher",
     "Teacher",
     "TopTeacher",
     "linear_cross_entropy",
     "linear_divergence",
+    "linear_rule",
     "token_nats",
 ]
 
@@ -135,7 +140,40 @@ def linear_divergence(
     ce = None
     if ce_weight and targets_n is not None:
         ce = _CrossEntropy(classes_of(targets_n[kept], tokens, "a target"))
-    rule: _Rule = _Mixed(apart, divergence.temperature, ce, ce_weight)
+    rule: Rule = _Mixed(apart, divergence.temperature, ce, ce_weight)
+    if tokens < len(head_vd):
+        rule = _OfTokens(rule, tokens)
+    total, parts = _Tiled.apply(hidden_nd, head_vd, bias_v, kept, weights_n[kept], rule, tile)
+    return total, parts
+
+
+def linear_rule(
+    hidden_nd: torch.Tensor,
+    head_vd: torch.Tensor,
+    weights_n: torch.Tensor,
+    rule_of: Callable[[torch.Tensor, int], Rule],
+    *,
+    tile: int = TILE,
+    bias_v: torch.Tensor | None = None,
+    classes: int | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the sum of weight times a loss of one's own, and its parts, detached.
+
+    Args:
+        hidden_nd: the student's states that predict.
+        head_vd: its output weights.
+        weights_n: weight of each position, at least 0.
+        rule_of: makes the loss, given the positions that count and how many classes there are.
+        tile: logits that exist at once.
+        bias_v: of the head.
+        classes: as of :func:`linear_divergence`.
+
+    Raises:
+        ValueError: if shapes do not fit.
+    """
+    kept = _kept(weights_n, hidden_nd, head_vd)
+    tokens = len(head_vd) if classes is None else classes
+    rule = rule_of(kept, tokens)
     if tokens < len(head_vd):
         rule = _OfTokens(rule, tokens)
     total, parts = _Tiled.apply(hidden_nd, head_vd, bias_v, kept, weights_n[kept], rule, tile)
@@ -166,7 +204,7 @@ def token_nats(
     return torch.cat(nats) if nats else hidden_nd.new_zeros(0, dtype=torch.float32)
 
 
-class _Rule(Protocol):
+class Rule(Protocol):
     """A loss of each position of a block, with its gradient."""
 
     shares: tuple[float, ...]
@@ -188,7 +226,7 @@ class _Tiled(torch.autograd.Function):
         bias_v: torch.Tensor | None,
         kept: torch.Tensor,
         weights_n: torch.Tensor,
-        rule: _Rule,
+        rule: Rule,
         tile: int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         is_wanted = ctx.needs_input_grad[:3]
@@ -278,7 +316,7 @@ class _Mixed:
 class _OfTokens:
     """A rule over the classes that are tokens, and minus the logarithm of their share of all."""
 
-    def __init__(self, rule: _Rule, classes: int) -> None:
+    def __init__(self, rule: Rule, classes: int) -> None:
         self._rule, self._classes = rule, classes
         self.shares = rule.shares
 
