@@ -125,6 +125,7 @@ class Asking:
         with needs("asking a service", "api"):
             from mashbill.teachers.format import Format
             from mashbill.teachers.remote import RemoteSession, teacher_json
+            from mashbill.teachers.token_scoring import Reads
 
         spec: Any = self.recipe.teachers[name]
         service = spec.service
@@ -181,9 +182,11 @@ class Asking:
             first_patience=spec.first_patience,
             batches=batches,
         )
+        file = self.recipe.folder / spec.tokenizer if spec.tokenizer else None
         return RemoteSession(
             spec.source, spec.identity, form, route, self.client, on_answer,
             overridden={str(item["rule"]) for item in self.overrides},
+            reads=Reads(file, spec.same_tokenizer_as),
         )  # fmt: skip
 
     def _check_host(self, account: Account) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _RAW = frozenset({"openai-completions"})
 """formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""
-_FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
+FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 """statuses that the next request would get too"""
 _NO_REFUSALS = frozenset({401, 402, 429})
 """statuses that speak of a key, money or a limit, whatever their words"""
@@ -245,7 +245,7 @@ class Format:
         except orjson.JSONDecodeError:
             parsed = body.decode("utf-8", "replace")
         error = self.wire.refusal(status, parsed)
-        fatal = status in _FATAL or 300 <= status < 400 or (status == 429 and not error.retry)
+        fatal = status in FATAL or 300 <= status < 400 or (status == 429 and not error.retry)
         if status == _FORBIDDEN and _MODERATED.search(error.reason):
             fatal = False  # a router turns down this prompt, and would answer another
         elif status not in _NO_REFUSALS and (cure := self._cure(question, parsed)):

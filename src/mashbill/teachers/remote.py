@@ -13,6 +13,7 @@ from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
 from mashbill.core.teacher import Answer, Question
 from mashbill.teachers.format import Format
+from mashbill.teachers.token_scoring import Reads, TokenScorer
 from mashbill.teachers.weighing import Lacking, ended, is_weighed, lacks_weights, unweighed
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class RemoteSession:
         on_answer: Callable[[int, int, float], None] = lambda *_: None,
         *,
         overridden: Collection[str] = (),
+        reads: Reads | None = None,
     ) -> None:
         """Prepare to ask.
 
@@ -51,8 +53,11 @@ class RemoteSession:
             on_answer: told calls, tokens and US dollars as they come.
             overridden: rules of the prompt linter that somebody answers for; by the others,
                 questions that try to get what is not offered are turned down.
+            reads: what the recipe says of its tokenizer.
         """
         self.source = source
+        self._identity = identity
+        self._reads = reads
         self._overridden = frozenset(overridden)
         self.form = form
         self._requests = Requests(identity)
@@ -63,6 +68,14 @@ class RemoteSession:
         self._once = threading.Lock()
         self._lacking = Lacking()
         self._counting = threading.Lock()
+
+    def scorer(self) -> TokenScorer:
+        """Return what asks it how likely it finds tokens that are given."""
+        return TokenScorer(
+            self._identity, self._route, self._client, self.form.price, name=self.form.name,
+            extra=self.form.extra, on_answer=self._on_answer, overridden=self._overridden,
+            reads=self._reads,
+        )  # fmt: skip
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
         """Return (digest of the call, answer) for each question, in order.
