@@ -58,6 +58,7 @@ MAY_PARSE = {
     "client.batch_calls": OF_A_SERVICE,
     "client.batch_lane": OF_THE_CLIENT,
     "teachers.format": OF_A_SERVICE,
+    "teachers.token_scoring": OF_A_SERVICE,
     "client.wire.batching": OF_A_SERVICE,
     "client.wire.anthropic": OF_A_SERVICE,
     "client.wire.reading": OF_A_SERVICE,

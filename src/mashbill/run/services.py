@@ -182,11 +182,13 @@ class Asking:
             first_patience=spec.first_patience,
             batches=batches,
         )
-        file = self.recipe.folder / spec.tokenizer if spec.tokenizer else None
+        file = getattr(spec, "tokenizer", "")
         return RemoteSession(
             spec.source, spec.identity, form, route, self.client, on_answer,
             overridden={str(item["rule"]) for item in self.overrides},
-            reads=Reads(file, spec.same_tokenizer_as),
+            reads=Reads(
+                self.recipe.folder / file if file else None, getattr(spec, "same_tokenizer_as", "")
+            ),
         )  # fmt: skip
 
     def _check_host(self, account: Account) -> None:

@@ -35,7 +35,7 @@ class RemoteTeacherSpec(TeacherSpec):
     context: ClassVar[frozenset[str]] = frozenset(
         {
             "base_url", "concurrency", "timeout", "stream", "batch", "poll", "patience",
-            "usd_per_million_read", "usd_per_million_written", "tokenizer", "same_tokenizer_as",
+            "usd_per_million_read", "usd_per_million_written",
         }
     )  # fmt: skip
 
@@ -90,12 +90,6 @@ class RemoteTeacherSpec(TeacherSpec):
     usd_per_million_written: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
     """the same for tokens written; the two belong together"""
 
-    tokenizer: str = ""
-    """file tokenizer.json that it reads with, for students that learn from how likely it finds
-    their tokens"""
-    same_tokenizer_as: str = ""
-    """which of [models.*] has the same tokenizer, on your word, where its file is not at hand"""
-
     @property
     def service(self) -> Service:
         """How it is reached."""
@@ -131,10 +125,6 @@ class RemoteTeacherSpec(TeacherSpec):
     def extras(self) -> tuple[str, ...]:
         """What asks a service."""
         return ("api",)
-
-    def addresses(self) -> tuple[str, ...]:
-        """The file of its tokenizer, if it is named."""
-        return (self.tokenizer,) if self.tokenizer else ()
 
     @property
     def weighed(self) -> int:
@@ -261,7 +251,18 @@ class ServerTeacherSpec(RemoteTeacherSpec):
     """address up to what comes before /chat/completions"""
     key_env: str = ""
     """environment variable of its key, if it wants one"""
-    context: ClassVar[frozenset[str]] = RemoteTeacherSpec.context | {"key_env"}
+    tokenizer: str = ""
+    """file tokenizer.json that it reads with, for a student that learns from how likely it finds
+    tokens; no identity"""
+    same_tokenizer_as: str = ""
+    """which of [models.*] has the same tokenizer, on your word, where its file is not at hand"""
+    context: ClassVar[frozenset[str]] = RemoteTeacherSpec.context | {
+        "key_env", "tokenizer", "same_tokenizer_as",
+    }  # fmt: skip
+
+    def addresses(self) -> tuple[str, ...]:
+        """The file of its tokenizer, if it is named."""
+        return (self.tokenizer,) if self.tokenizer else ()
 
     @property
     def service(self) -> Service:
