@@ -315,7 +315,7 @@ def _build(
     unmade: dict[str, NodeTable] = {}
     stages: list[PlannedStage] = []
     tried: set[str] = set()
-    drifted = Drifted(recipe.arms.stages if recipe.arms else None)
+    drifted = Drifted(recipe.written)
     given = all_given(recipe, store)
     digests |= {address: found.manifest.digest for address, found in given.items()}
     for address, one in recipe.given.items():

@@ -83,6 +83,21 @@ class Recipe(BaseModel):
     """file beside the recipe -> whose words stand in it"""
     arms: Arms | None = None
     """which stage is what in which arm and with which seed, where it was written with ``[arms]``"""
+    beside: dict[str, str] = {}
+    """artifact that a stage makes beside its own -> that stage; each is among ``stages``, too"""
+
+    @property
+    def written(self) -> dict[str, str]:
+        """Stage as it is made -> as the recipe calls it, where these are two names."""
+        found = dict(self.arms.stages) if self.arms else {}
+        return found | {part: found.get(name, name) for part, name in self.beside.items()}
+
+    def as_written(self) -> Recipe:
+        """Return it with the stages that stand in it, each whole."""
+        stages = {
+            name: spec.whole() for name, spec in self.stages.items() if name not in self.beside
+        }
+        return self.model_copy(update={"stages": stages, "beside": {}})
 
     def ref(self, stage: str) -> ArtifactRef:
         """Return the address of what a stage makes."""
@@ -245,12 +260,15 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         name: base_table(path, f"models.{name}", table)
         for name, table in data.get("models", {}).items()
     }
-    stages = {
-        name: spec_table(
-            path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS
-        ).with_verifiers(verifiers)
-        for name, table in data["stages"].items()
-    }
+    stages, beside = _in_parts(
+        path,
+        {
+            name: spec_table(
+                path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS
+            ).with_verifiers(verifiers)
+            for name, table in data["stages"].items()
+        },
+    )
     folder = RecipeFolder.of(path, allow)
     recipe = Recipe.model_construct(
         recipe=head,
@@ -264,6 +282,7 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         budget=read_table(path, "budget", Budget, data.get("budget", {})),
         origins=_origins(path, data.get("origins", {})),
         arms=arms,
+        beside=beside,
     )
     try:
         check_all(path, recipe, folder)
@@ -272,6 +291,30 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
             raise
         raise type(error)(told) from error
     return recipe
+
+
+def _in_parts(
+    path: Path, written: dict[str, StageSpec]
+) -> tuple[dict[str, StageSpec], dict[str, str]]:
+    """Return the stages as they are made, and which of them a stage makes beside its own artifact.
+
+    Raises:
+        RecipeError: if a stage that is written has the name of such an artifact.
+    """
+    found: dict[str, StageSpec] = {}
+    beside: dict[str, str] = {}
+    for name, spec in written.items():
+        for part, each in spec.made_as(name).items():
+            if part != name:
+                beside[part] = name
+            if part != name and part in written:
+                msg = (
+                    f"{path}: stages.{part} has the name of what stages.{name} (kind "
+                    f"{spec.kind!r}) makes beside its model; rename one of them"
+                )
+                raise RecipeError(msg)
+            found[part] = each
+    return found, beside
 
 
 def _origins(path: Path, table: dict[str, Any]) -> dict[str, tuple[FileOrigin, ...]]:

@@ -40,9 +40,9 @@ WARNINGS = "warnings"
 
 
 _TURN = ""
+"""key of the lock in a stage's memory"""
 _OF_FIRST = ("text", "prompt", "messages_json", "gold", "part")
 """columns that a first stage may make of others, if it does not say which"""
-"""key of the lock in a stage's memory"""
 Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 
 
@@ -97,6 +97,12 @@ class Glance:
     """columns of the files"""
     sizes: Mapping[str, float]
     """mean bytes of a text, by column of what the stage makes"""
+
+
+def _nothing_committed(shard: int) -> pa.Table | None:
+    """Return no rows, where nothing was committed before."""
+    del shard
+    return None
 
 
 def no_verifier(name: str) -> VerifierSession:
@@ -168,6 +174,9 @@ class StageContext:
     """trainers: the model as it stands in memory; what was written is held against it"""
     processes: int = 1
     """trainers that can: how many train together"""
+    committed: Callable[[int], pa.Table | None] = _nothing_committed
+    """stages that do not stream: the rows of a shard that is committed, by this run or one that was
+    cut off, as the stage yielded them; None if there is no such shard"""
     samples: list[Sample] = field(default_factory=list)
     """trainers: what the base said and the trained model says to held-out prompts, a few of them"""
     curves: Curves = field(default_factory=Curves)
@@ -258,6 +267,28 @@ class StageSpec(Literals):
     """seed of this stage; the recipe's if absent"""
     shard_rows: int = Field(default=4096, gt=0)
     """input rows a shard: what is committed at once"""
+
+    def made_as(self, name: str) -> dict[str, StageSpec]:
+        """Return what it is made as, by name, in order: itself, but for what makes two artifacts.
+
+        Args:
+            name: what the recipe calls it.
+        """
+        return {name: self}
+
+    def whole(self) -> StageSpec:
+        """Return it as a recipe writes it, where it is one of the parts of :meth:`made_as`."""
+        return self
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether its scratch is left to the stage that goes on from it."""
+        return False
+
+    @property
+    def goes_on_from(self) -> str:
+        """The stage whose scratch it takes over where that is still there; empty if none."""
+        return ""
 
     def uses(self) -> tuple[Uses, ...]:
         """Return what this stage uses, rows first."""

@@ -246,6 +246,7 @@ def _run_whole(task: Task, writer: ShardWriter, composer: Composer) -> None:
     number = done = origins = held = 0
     rows = sum(data.num_rows for data in inputs) if inputs else None
     contract = Contract(task.name, task.spec)
+    task.context.committed = writer.committed
     for batch in contract.held(task.spec.run(batches, task.context), rows):
         # Origins come with the first row that has one; each is numbered once, in that order.
         for parts in task.context.origins[origins:]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core import registry
@@ -12,9 +11,8 @@ from mashbill.core.store import MANIFEST, PENDING, publish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from mashbill.core.artifact import ArtifactRef, Manifest
+    from mashbill.core.artifact import Manifest
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import Uses
     from mashbill.core.store import Store
@@ -85,18 +83,6 @@ def input_of(
     return InputRef(
         name=str(manifest.ref), role=use.role, channel=use.via, digest=manifest.digest, asks=asks
     )
-
-
-def scratch_of(store: Store, ref: ArtifactRef, fingerprint: str) -> Path:
-    """Return where a run keeps what it needs while it makes an artifact."""
-    return store.root / ".work" / f"{ref}-{fingerprint[:12]}"
-
-
-def clear_others(own: Path, ref: ArtifactRef) -> None:
-    """Remove what runs of other recipes left of an artifact: nobody goes on from there."""
-    for path in own.parent.glob("*"):
-        if path != own and path.name.rpartition("-")[0] == str(ref):
-            shutil.rmtree(path)
 
 
 def commit(store: Store, kind: str, manifest: Manifest, facts: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import re
-import shutil
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -26,13 +25,14 @@ from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.run.artifact import make_dataset
 from mashbill.run.branches import Branches
-from mashbill.run.committing import clear_others, commit, input_of, scratch_of
+from mashbill.run.committing import commit, input_of
 from mashbill.run.deciding_again import DecidingAgain
 from mashbill.run.execution import Done, Execution
 from mashbill.run.measuring import settle_measures
 from mashbill.run.needing import check_extras, last_asked, plugins_of, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
+from mashbill.run.scratch import clear_others, forget_scratch, scratch_of, take_over
 from mashbill.run.services import Asking, remote_teachers
 from mashbill.run.sessions import Sessions, Told
 from mashbill.run.taken_model import claimed
@@ -256,9 +256,7 @@ class _Runner:
             )
         elif manifest is not None:
             display.cached(name, manifest.rows)
-            shutil.rmtree(
-                scratch_of(self._store, stage.ref, asked), ignore_errors=True
-            )  # of a run killed at its end
+            forget_scratch(self._store, stage, asked, self._manifests)  # of a run killed at its end
             self._warn(name, manifest)
             why = tuple(self._rejections(manifest).commonest(None))
             done = Done(name, manifest, was_cached=True, rejected=why)
@@ -287,7 +285,7 @@ class _Runner:
         self._store.ledger.append(
             "start", artifact=str(stage.ref), fingerprint=asked, run=self._asking.run
         )
-        work.mkdir(parents=True, exist_ok=True)
+        take_over(self._store, stage.spec, self._manifests, work)
         told = Told(on_answer, paid)
         context = self._sessions.context(name, stage.spec, work, told)
         looking = self._looking(stage, context)
@@ -337,7 +335,7 @@ class _Runner:
         if training := context.curves.pace.as_json():
             facts["training"] = training
         commit(self._store, stage.spec.kind, manifest, facts)
-        shutil.rmtree(work)
+        forget_scratch(self._store, stage, asked, self._manifests)
         reasons = self._rejections(manifest)
         display.finish(name, manifest.rows, manifest.rejected_rows, reasons.told())
         self._warn(name, manifest)

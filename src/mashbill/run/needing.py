@@ -84,7 +84,8 @@ def telling_stage(recipe: Recipe, name: str) -> AbstractContextManager[None]:
 def plugins_of(recipe: Recipe, name: str) -> list[dict[str, str]]:
     """Return the plugins that making a stage calls: its own, its teachers', its models'."""
     own = recipe.stages[name]
-    group = registry.TRAINERS if own.output == "model" else registry.STAGES
+    is_trainer = own.output == "model" or own.hands_on
+    group = registry.TRAINERS if is_trainer else registry.STAGES
     return registry.origins([(own.kind, group), *called_by(recipe, name)])
 
 

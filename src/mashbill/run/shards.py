@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,6 @@ from mashbill.run.measuring import add_measures, settle_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from mashbill.core.stage import StageContext
     from mashbill.lineage.circuit.nodes import NodeTable
@@ -42,6 +42,15 @@ if TYPE_CHECKING:
 FORMAT = 2
 """of a shard's entry: 2 has the shard's own measures, 1 those of all shards up to it"""
 _COUNTED = 1024  # nodes of a shard whose counts its entry holds; of more its rows are read again
+
+
+def _as_yielded(rows: pa.Table) -> pa.Table:
+    """Return rows with lists of pyarrow's own kind: Parquet gives what is in them another name."""
+    fields = [
+        field.with_type(pa.list_(field.type.value_type)) if pa.types.is_list(field.type) else field
+        for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))
 
 
 def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:
@@ -181,6 +190,7 @@ class ShardWriter:
         self.folder = folder
         self._nodes = nodes
         self._done = done
+        self._made: dict[int, dict[str, dict[str, Any]]] = {}
         inputs = (use.name for use in task.spec.uses() if use.role == "rows")
         self.json_columns = carried([task.context.input(name).schema for name in inputs])
 
@@ -201,6 +211,23 @@ class ShardWriter:
                 )
             )
         return True
+
+    def committed(self, number: int) -> pa.Table | None:
+        """Return the rows of a committed shard as the stage yielded them; None if there is none.
+
+        Rejected rows are not among them.
+        """
+        shards = self._made.get(number)
+        if shards is None and number in self._done and self._is_there(number):
+            shards = self._done[number]["shards"]
+        names = [Path(name).name for name in shards or {}]
+        kept = [self.folder / name for name in names if not name.startswith("rejected-")]
+        if not kept:
+            return None
+        rows = pq.read_table(kept[0])
+        return _as_yielded(
+            rows.drop_columns([name for name in (ID, BILL) if name in rows.column_names])
+        )
 
     def _is_there(self, number: int) -> bool:
         """Return whether the files of a committed shard are there: those of what was removed went.
@@ -302,6 +329,7 @@ class ShardWriter:
                 shards=shards,
                 **self._own(made, own),
             )
+        self._made[made.number] = shards
         for shard in new:
             self._add(shard)
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 PROGRAMS = {
     "dpo": "mashbill.train.preferring",
     "pretrain": "mashbill.train.scratch_loop",
+    "sampled": "mashbill.train.sampled_steps",
     "sft": "mashbill.train.fine_tuning",
 }
 """what others run, by name: a module of this package with ``follow(told, world)``"""

@@ -21,6 +21,8 @@ from mashbill.core.store import write_atomically
 from mashbill.models.positions import positions_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mashbill.core.stage import StageContext
     from mashbill.models.conversation_tokens import ConversationTokens
     from mashbill.train.examples import Examples
@@ -57,6 +59,22 @@ class Sampling:
         self._asked = [] if heldout is None else _asked(heldout)
         self._path = ctx.work / _KEPT
         self._answered: list[list[int]] | None = None
+
+    @classmethod
+    def of_prompts(
+        cls, ctx: StageContext, prompts: Sequence[list[int]], encoder: ConversationTokens
+    ) -> Sampling:
+        """Ask these prompts, of which it is not known what is wanted.
+
+        Args:
+            ctx: the stage's; gets the samples.
+            prompts: token ids of each; a few are taken, at even distances.
+            encoder: of the student.
+        """
+        made = cls(ctx, None, encoder)
+        taken = min(SAMPLED, len(prompts))
+        made._asked = [_Asked(prompts[i * len(prompts) // taken], []) for i in range(taken)]
+        return made
 
     def before(self, model: Any) -> None:
         """Ask the base, unless a run that was cut off has."""

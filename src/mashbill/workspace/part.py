@@ -45,4 +45,6 @@ def part_of(recipe: Recipe, arms: Sequence[str], seeds: Sequence[int]) -> Part:
     inputs = {name: [use.name for use in recipe.uses(name)] for name in recipe.stages}
     wanted = recipe.arms.stages.get(recipe.result, recipe.result)
     results = (recipe.result, *(c.stages[wanted] for c in cells if wanted in c.stages))
-    return Part(frozenset(recipe.arms.part(cells, inputs)), results)
+    only = recipe.arms.part(cells, inputs)
+    beside = {part for part, name in recipe.beside.items() if name in only}
+    return Part(frozenset(only | beside), results)

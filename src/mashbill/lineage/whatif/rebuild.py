@@ -83,7 +83,7 @@ def rebuild(
         RecipeError: if a teacher to replace, or its replacement, is not in the recipe.
         InputError: if nothing that the recipe makes rests on them.
     """
-    recipe = load_recipe(path, allow)
+    recipe = load_recipe(path, allow).as_written()
     data = tables_of(path)
     replace = replace or {}
     for name in (*replace, *replace.values()):
@@ -298,7 +298,7 @@ def write_rebuild(
         + "\n"
         + tomli_w.dumps(made.data)
     )
-    old = load_recipe(recipe, allow)
+    old = load_recipe(recipe, allow).as_written()
     beside = to.resolve().parent
     for file in _files_of(old, made.data["stages"]):
         source, target = old.folder / file, beside / file

@@ -1,0 +1,172 @@
+"""Rollouts: what a student sampled in a step, as rows, with all that the step learns from.
+
+A row is one attempt:
+
+======================  ========================================================================
+``prompt``              what was asked: a text, or turns as JSON
+``completion``          what was sampled, without the tokens that end it
+``prompt_ids``, ``ids``  token ids, list<int32>; ``ids`` with the end token, where one came
+``logprobs``            of each of ``ids``, by the student as it sampled, at that temperature; nats,
+                        list<float32>
+``finish``              ``stop``, or ``length`` where no end came within ``max_new_tokens``
+``step``                of the optimiser, from 0
+``group``, ``sample``   which prompt of the step, and which attempt at it, from 0
+======================  ========================================================================
+
+and what its scorers say beside them. ``_from`` is the row of the prompts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mashbill.core.record import FROM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mashbill.models.sampled import Sampled
+
+SCHEMA = pa.schema(
+    [
+        ("prompt", pa.string()),
+        ("completion", pa.string()),
+        ("prompt_ids", pa.list_(pa.int32())),
+        ("ids", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float32())),
+        ("finish", pa.string()),
+        ("step", pa.int32()),
+        ("group", pa.int32()),
+        ("sample", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One attempt before it is made."""
+
+    position: int
+    """row of its prompt, over all inputs"""
+    prompt: str
+    prompt_ids: list[int]
+    group: int
+    sample: int
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """The rollouts of one step, or a part of them."""
+
+    table: pa.Table
+
+    @classmethod
+    def of(
+        cls, step: int, asked: Sequence[Asked], made: Sequence[Sampled], texts: Sequence[str]
+    ) -> Rollouts:
+        """Put together what was asked and what was sampled; all have the same length."""
+        columns: dict[str, Any] = {
+            "prompt": [one.prompt for one in asked],
+            "completion": list(texts),
+            "prompt_ids": [one.prompt_ids for one in asked],
+            "ids": [one.ids for one in made],
+            "logprobs": [one.logprobs for one in made],
+            "finish": [one.finish for one in made],
+            "step": [step] * len(asked),
+            "group": [one.group for one in asked],
+            "sample": [one.sample for one in asked],
+        }
+        table = pa.table(columns, schema=SCHEMA)
+        places = pa.array([one.position for one in asked], pa.int64())
+        return cls(table.append_column(FROM, places))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rollouts]) -> Rollouts:
+        """Return parts of a step as one."""
+        return cls(pa.concat_tables([part.table for part in parts]).combine_chunks())
+
+    def with_columns(self, columns: Mapping[str, pa.Array]) -> Rollouts:
+        """Return them with what scorers say, before ``_from``."""
+        table = self.table.drop_columns([FROM])
+        for name, values in columns.items():
+            table = table.append_column(name, values)
+        return Rollouts(table.append_column(FROM, self.table.column(FROM)))
+
+    def __len__(self) -> int:
+        """Return the number of rollouts."""
+        return int(self.table.num_rows)
+
+    @property
+    def step(self) -> int:
+        """The step that they are of."""
+        return int(self.table.column("step")[0].as_py())
+
+    @cached_property
+    def prompt_ids(self) -> list[list[int]]:
+        """Token ids of each prompt."""
+        found: list[list[int]] = self.table.column("prompt_ids").to_pylist()
+        return found
+
+    @cached_property
+    def ids(self) -> list[list[int]]:
+        """Token ids of each completion."""
+        found: list[list[int]] = self.table.column("ids").to_pylist()
+        return found
+
+    @cached_property
+    def logprobs(self) -> list[list[float]]:
+        """Log-probability of each of ``ids`` as it was sampled, nats."""
+        found: list[list[float]] = self.table.column("logprobs").to_pylist()
+        return found
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of prompt and completion together, int64, shape (rollouts,)."""
+        return np.array(
+            [len(a) + len(b) for a, b in zip(self.prompt_ids, self.ids, strict=True)], np.int64
+        )
+
+    @cached_property
+    def sampled_tokens(self) -> np.ndarray:
+        """Tokens of each completion, int64, shape (rollouts,)."""
+        return np.array([len(ids) for ids in self.ids], np.int64)
+
+    @cached_property
+    def group(self) -> np.ndarray:
+        """The group of each, int64, shape (rollouts,)."""
+        return np.asarray(self.table.column("group").to_numpy(), np.int64)
+
+    @cached_property
+    def is_cut(self) -> np.ndarray:
+        """Whether no end came, bool, shape (rollouts,)."""
+        return np.array([why == "length" for why in self.column("finish")], bool)
+
+    def column(self, name: str) -> list[Any]:
+        """Return a column of its scorers as a list."""
+        found: list[Any] = self.table.column(name).to_pylist()
+        return found
+
+    def micro(self, most: int, rank: int = 0, size: int = 1) -> list[list[int]]:
+        """Return rollouts in micro-batches of at most ``most`` tokens, the longest first.
+
+        Args:
+            most: tokens.
+            rank: which of the processes computes them: each has rollouts of like lengths.
+            size: how many processes there are.
+        """
+        order = np.argsort(self.lengths, kind="stable")[::-1][rank::size]
+        found: list[list[int]] = []
+        held = 0
+        for number in order.tolist():
+            length = int(self.lengths[number])
+            if not found or held + length > most:
+                found.append([])
+                held = 0
+            found[-1].append(number)
+            held += length
+        return found

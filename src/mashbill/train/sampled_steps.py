@@ -1,0 +1,202 @@
+"""The steps of a training on rollouts, whoever gives the rollouts; and what a trainer adds to them.
+
+Number 0 of several processes has the rollouts and tells the others of them: each learns from its
+part, and gradients are summed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from mashbill.core import registry
+from mashbill.core.base_model import BaseWeights
+from mashbill.core.record import FROM
+from mashbill.models.conversation_tokens import ConversationTokens
+from mashbill.models.products import fast_linear
+from mashbill.train.memory import freed_memory_kept
+from mashbill.train.processes import World, context_of_another
+from mashbill.train.rollouts import Rollouts
+from mashbill.train.stepping import Stepping, begun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mashbill.core.stage import StageContext
+    from mashbill.models.causal_base import CausalBase
+    from mashbill.train.prompts import PromptRows
+    from mashbill.train.sampled_keys import SampledSpec
+
+
+class Learner(Protocol):
+    """What a trainer adds to the loop."""
+
+    def begin(self, rows: Rollouts) -> Callable[[], Mapping[str, pa.Array]]:
+        """Begin to score some rollouts; return what gives the columns that are kept beside them.
+
+        Sampling goes on meanwhile, so whoever asks a service asks it here, and waits there.
+        """
+        ...
+
+    def learn(self, rows: Rollouts, world: World) -> dict[str, float]:
+        """Go back through the losses of a step; return ``loss`` and what else its curves have.
+
+        Each process does so for its own part (:meth:`Rollouts.micro`). Gradients are summed over
+        processes afterwards, so each part of a loss is divided by its count over all of them.
+        """
+        ...
+
+    def weights(self, rows: Rollouts) -> np.ndarray:
+        """Return the weight of each rollout's tokens in the loss, 0 where nothing is learned.
+
+        float64, shape (rollouts,); the size of it where it is pushed away from.
+        """
+        ...
+
+    def end(self, ctx: StageContext, steps: Iterator[Rollouts]) -> None:
+        """Tell the context what was measured, and warn of what looks wrong.
+
+        Both of the rollouts and of the model it is called, with all rollouts: what it measures
+        follows from them alone, so that a run which was cut off measures the same.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a trainer makes its :class:`Learner` of."""
+
+    spec: Any
+    ctx: StageContext
+    student: CausalBase
+    base: BaseWeights
+    encoder: ConversationTokens
+    dtype: str
+    rows: PromptRows | None
+    """reads rows of prompts, for who scores; None where steps are made again from rollouts"""
+
+
+class Order:
+    """Passes over all prompts, each in an order of its own that follows from the seed."""
+
+    def __init__(self, size: int, spec: SampledSpec, seed: int) -> None:
+        """Count the steps; each has ``batch`` prompts, the last ones of a pass with the next's."""
+        self._size, self._batch, self._seed = size, spec.batch, seed
+        self.steps = spec.steps_of(size)
+        self._pass = lru_cache(maxsize=2)(self._pass_of)
+
+    def of(self, step: int) -> list[int]:
+        """Return the prompts of a step."""
+        begin = step * self._batch
+        return [
+            int(self._pass(at // self._size)[at % self._size])
+            for at in range(begin, begin + self._batch)
+        ]
+
+    def _pass_of(self, number: int) -> np.ndarray:
+        return np.random.default_rng([self._seed, number]).permutation(self._size)
+
+
+@dataclass
+class SampledTraining(Stepping[Any]):
+    """The loop, and what it changes."""
+
+    learner: Learner | None = None
+
+    @classmethod
+    def of(
+        cls,
+        spec: SampledSpec,
+        ctx: StageContext,
+        student: CausalBase,
+        order: Order,
+        dtype: str,
+        world: World,
+        learner: Learner,
+    ) -> SampledTraining:
+        """Begin a training, or go on from its checkpoint."""
+        batches: Any = order
+        return cls(spec, ctx, student, None, batches, dtype, world, learner)
+
+    def advance(self, rows: Rollouts) -> None:
+        """Do the step that these rollouts are of."""
+        assert self.learner is not None  # noqa: S101 - each training has one
+        self.draw_anew()
+        told = self.learner.learn(rows, self.world)
+        self.world.sum_gradients(self.parameters)
+        told |= {"gradient_norm": self.optimise(told["loss"])}
+        tokens = float(rows.lengths.sum())
+        self.ctx.curves.log(self.step, rate=self._rate(), tokens=tokens, **told)
+        self.step += 1
+        self.ctx.progress(self.step, self.batches.steps, "")
+        if self.world.rank == 0 and self._checkpoint.is_due and self.step < self.batches.steps:
+            self._save()
+
+    def keep(self) -> None:
+        """Keep what training came to, for the stage that goes on from here."""
+        if self.world.rank == 0:
+            self._save()
+
+
+def shared(rows: Rollouts, world: World) -> Rollouts:
+    """Tell all processes of rollouts; called by number 0, which has them."""
+    if world.size > 1:
+        table = rows.table.drop_columns([FROM])
+        schema = table.schema.serialize().to_pybytes().hex()
+        world.tell({"rows": table.to_pydict(), "schema": schema})
+    return rows
+
+
+def told_another(
+    spec: SampledSpec, ctx: StageContext, base: BaseWeights, how: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what other processes are told before the first step, as JSON."""
+    weights = {name: ctx.teacher_weights(name) for name in spec.live_teachers()}
+    return {
+        "spec": spec.model_dump(mode="json", exclude_unset=True),
+        "base": _told(base),
+        "teachers": {name: _told(one) for name, one in weights.items()},
+        "work": str(ctx.work.resolve()),
+        "seed": ctx.seed,
+        "how": dict(how),
+    }
+
+
+def follow(told: Mapping[str, Any], world: World) -> None:
+    """Do the steps that number 0 has rollouts for, as one of several processes."""
+    kind = told["spec"]["kind"]
+    spec: SampledSpec = registry.find(kind, registry.TRAINERS).model_validate(told["spec"])
+    base, how = _weights(told["base"]), told["how"]
+    ctx = context_of_another(Path(told["work"]), told["seed"], how["threads"])
+    ctx.teacher_weights = {
+        name: _weights(one) for name, one in told["teachers"].items()
+    }.__getitem__
+    torch.set_num_threads(max(1, how["threads"] // world.size))
+    with freed_memory_kept(), fast_linear():
+        student = begun(spec, base, ctx.seed, str(world.device))
+        encoder = ConversationTokens(base.folder)
+        learner = spec.learner(Around(spec, ctx, student, base, encoder, how["dtype"], None))
+        order = Order(1, spec.model_copy(update={"steps": how["steps"]}), ctx.seed)
+        training = SampledTraining.of(spec, ctx, student, order, how["dtype"], world, learner)
+        while training.step < order.steps:
+            training.advance(_rows(world.tell(None)))
+
+
+def _told(weights: BaseWeights) -> list[str]:
+    return [str(weights.folder), weights.digest, weights.title]
+
+
+def _weights(told: list[str]) -> BaseWeights:
+    folder, digest, title = told
+    return BaseWeights(Path(folder), digest, title)
+
+
+def _rows(told: Mapping[str, Any]) -> Rollouts:
+    schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(told["schema"])))
+    return Rollouts(pa.table(told["rows"], schema=schema))
