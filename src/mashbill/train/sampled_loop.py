@@ -26,6 +26,7 @@ from mashbill.core.record import one_batch
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.products import fast_linear
 from mashbill.models.sampled import sample
+from mashbill.models.tokenizer_identity import ids_of
 from mashbill.train.checkpoint import chosen
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
@@ -71,6 +72,9 @@ class _Sampler:
     data: Prompts
     order: Order
     learner: Learner
+    dtype: str
+    classes: int
+    """tokens that may come: those that the tokenizer has"""
 
     def of(self, step: int) -> Rollouts:
         """Return the rollouts of a step."""
@@ -118,10 +122,12 @@ class _Sampler:
             max_tokens=spec.max_new_tokens, temperature=spec.temperature, top_p=spec.top_p,
             seed=self.ctx.seed,
         )  # fmt: skip
-        return sample(
-            self.student.model, [one.prompt_ids for one in asked], draws, self.rows.ends,
-            spec.max_new_tokens, decoding, batch_tokens=spec.sample_tokens,
-        )  # fmt: skip
+        with autocast(self.dtype, self.student.model.device):
+            return sample(
+                self.student.model, [one.prompt_ids for one in asked], draws, self.rows.ends,
+                spec.max_new_tokens, decoding, batch_tokens=spec.sample_tokens,
+                classes=self.classes,
+            )  # fmt: skip
 
 
 def rollouts(spec: SampledSpec, ctx: StageContext) -> Iterator[pa.RecordBatch]:
@@ -142,7 +148,9 @@ def _rollouts(spec: SampledSpec, ctx: StageContext) -> Iterator[pa.RecordBatch]:
     how |= {"steps": order.steps}
     torch.set_num_threads(how["threads"])
     learner = spec.learner(Around(spec, ctx, student, base, encoder, how["dtype"], rows))
-    sampler = _Sampler(spec, ctx, student, rows, data, order, learner)
+    sampler = _Sampler(
+        spec, ctx, student, rows, data, order, learner, how["dtype"], ids_of(encoder.tokenizer)
+    )
     few = [data.ids(number) for number in order.of(0)]
     with together(ctx, "sampled", told_another(spec, ctx, base, how)) as world:
         torch.set_num_threads(max(1, how["threads"] // world.size))
