@@ -38,7 +38,8 @@ SCORE, REASON, ISOLATION = "score", "reason", "isolation"
 PART = "score_{}"
 """column of a component"""
 _CAME = "_came"  # beside a verifier's columns, where they are laid down
-_TRUNCATED = f"truncated: {CUT_OFF}"
+TRUNCATED = f"truncated: {CUT_OFF}"
+"""why an output that was cut off has no score"""
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,12 @@ def score_rows(verifier: VerifierSession, batch: pa.RecordBatch, looked: Looked)
     scores: list[Score | None] = [None] * batch.num_rows
     for place, score in zip(open_, verifier.score(cases), strict=True):
         scores[place], came[place] = score, score.outcome
-    columns = _columns_of(scores, verifier.spec)
+    columns = columns_of(scores, verifier.spec)
     if verifier.spec.asks():
         calls = [None if score is None else score.call or None for score in scores]
         columns[CALL] = calls_column(calls)
     told = [
-        _TRUNCATED if each == "truncated" else why
+        TRUNCATED if each == "truncated" else why
         for each, why in zip(came, columns[REASON].to_pylist(), strict=True)
     ]
     return Scored({**columns, REASON: pa.array(told, pa.string())}, tuple(came))
@@ -251,8 +252,8 @@ def said(score: Score) -> str:
     return score.reason if score.outcome == "scored" else f"{score.outcome}: {score.reason}"
 
 
-def _columns_of(scores: Sequence[Score | None], verifier: VerifierSpec) -> dict[str, pa.Array]:
-    """Return scores as columns: null where there is none."""
+def columns_of(scores: Sequence[Score | None], verifier: VerifierSpec) -> dict[str, pa.Array]:
+    """Return scores as columns (:func:`given_by`): null where there is none."""
     values = [None if score is None else score.value for score in scores]
     told = [None if score is None else said(score) or None for score in scores]
     parts = {
