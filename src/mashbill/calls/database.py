@@ -67,11 +67,15 @@ class Database:
         self.has_bought = bool(self.read("PRAGMA table_info(bought)"))
 
     def close(self) -> None:
-        """Close the file; a writer folds the write-ahead log into it, so that it can be copied."""
-        if self._writable:
-            with contextlib.suppress(sqlite3.OperationalError):  # somebody else is reading
-                self._db.execute("PRAGMA journal_mode=DELETE")
-        self._db.close()
+        """Close the file; a writer folds the write-ahead log into it, so that it can be copied.
+
+        What a thread is reading is read first: SQLite frees what it reads, and the process dies.
+        """
+        with self._lock:
+            if self._writable:
+                with contextlib.suppress(sqlite3.OperationalError):  # somebody else is reading
+                    self._db.execute("PRAGMA journal_mode=DELETE")
+            self._db.close()
 
     def told(self) -> AbstractContextManager[None]:
         """Hold whatever a row that is none makes fail to be one thing: the journal is damaged."""
