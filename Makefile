@@ -7,6 +7,8 @@ STORE ?= store
 # Tests wait for servers and processes for a third of their time: half as many again as there are cores.
 TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
+# What an image of a container may set; then each of a thousand processes would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE =
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
 .PHONY: help dev setup demo recipes test slow peers clients trl first-hour check fix bench bench-conduct clean
@@ -55,11 +57,11 @@ recipes: $(VENV)/tested  ## students that learn from a teacher, one recipe after
 		rm recipes/.$$name.toml; \
 	done
 
-test: $(VENV)/tested  ## tests, against the wheel
-	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "not slow"
+test: $(VENV)/tested  ## tests, against the wheel; laws on a fifth of their examples
+	MASHBILL_HYPOTHESIS=quick $(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "not slow"
 
-slow: $(VENV)/tested  ## those that take their time: kills, real servers, long chains, every environment
-	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m slow
+slow: $(VENV)/tested  ## those that take their time: kills, real servers, long chains, every environment; laws on all of their examples
+	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "slow or law"
 
 # Suites of others in an environment of their own, as `mashbill harness` says; torch first, and alone.
 SUITES = lm-eval==0.4.13 inspect-ai==0.3.285 transformers==5.23.0 accelerate==1.15.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tests_cores  # noqa: F401 - before numpy and torch are loaded, which read what it sets
-import tests_laws  # noqa: F401 - loads the profile by which laws are tried, before any is read
+import tests_laws  # loads the profile by which laws are tried, before any is read
 import uvloop  # noqa: F401 - imported while a test forbids sockets, it would keep what forbids them
 from tests_support import execute, run_toy, write_recipe
 
@@ -43,6 +43,14 @@ def pytest_configure(config):
     )
     if is_fit:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items):
+    """Mark the laws, which `make test` tries on fewer examples and `make slow` on all."""
+    for item in items:
+        if tests_laws.is_law(getattr(item, "obj", None)):
+            item.add_marker("law")
 
 
 @pytest.fixture(scope="session")

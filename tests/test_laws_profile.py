@@ -1,4 +1,4 @@
-"""No law is tried by chance, and each can be tried harder at night."""
+"""No law is tried by chance, nor on few examples alone, and each can be tried harder at night."""
 
 import ast
 import os
@@ -6,17 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hypothesis import settings
-from tests_laws import PROFILES, VARIABLE, law
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests_laws import PROFILES, VARIABLE, chosen_profile, law
 
 TESTS = Path(__file__).parent
 
 
 def test_by_default_the_same_examples_are_tried_each_time():
-    if os.environ.get(VARIABLE, "default") == "default":
+    if (profile := chosen_profile()) != "nightly":
         assert settings().derandomize
         assert law(7).derandomize
-        assert law(7).max_examples == 7
+        assert law(7).max_examples == {"quick": 2, "default": 7}[profile]
         assert settings().database is None
     assert law().deadline is None
 
@@ -39,8 +40,28 @@ def test_at_night_there_are_more_and_random_ones():
     assert _tried("").stdout.split() == ["10", "True", "100"]
 
 
+def test_what_is_quick_is_a_fifth_and_the_rest_is_tried_by_make_slow():
+    assert _tried("quick").stdout.split() == ["2", "True", "20"]
+    recipes = (TESTS.parent / "Makefile").read_text().split("\n\n")
+    (quick,) = (r for r in recipes if r.startswith("test:"))
+    (slow,) = (r for r in recipes if r.startswith("slow:"))
+    assert f"{VARIABLE}=quick " in quick
+    assert VARIABLE not in slow
+    assert '-m "slow or law"' in slow
+
+
+@law(1, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(one=st.just(1))
+def test_a_law_is_marked_as_one(request, one):
+    assert request.node.get_closest_marker("law")
+
+
+def test_what_is_no_law_is_not_marked_as_one(request):
+    assert not request.node.get_closest_marker("law")
+
+
 def test_a_profile_that_is_not_there_is_told():
-    assert f"{VARIABLE}='nihgtly' is none of default, nightly" in _tried("nihgtly").stderr
+    assert f"{VARIABLE}='nihgtly' is none of quick, default, nightly" in _tried("nihgtly").stderr
 
 
 def test_no_test_decides_for_itself_how_it_is_tried():
