@@ -1,6 +1,8 @@
 """Schemas: what is told before anything is bought, and which columns there are."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tests_support import rows_of
@@ -192,3 +194,18 @@ def test_every_row_of_a_broken_answer_is_there(tmp_path, monkeypatch):
     store = made(tmp_path, "generate", STAGE + "\nsamples = 2", files(a={"type": "string"}))
     assert len(both(store)) == 2 * len(TEXTS)
     assert Structure(schema(a={"type": "string"}), "here").read("no").problem
+
+
+def test_no_run_waits_for_what_schemas_are_held_by_before_there_is_one():
+    program = (
+        "import sys, mashbill.cli\n"
+        "from importlib.metadata import entry_points\n"
+        "for group in ('stages', 'teachers', 'trainers', 'verifiers'):\n"
+        "    for each in entry_points(group='mashbill.' + group):\n"
+        "        each.value.startswith('mashbill.') and each.load()\n"
+        "print('mashbill.stages.generate' in sys.modules, 'jsonschema' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert told == "True False\n"

@@ -3,6 +3,9 @@
 The schema is a file beside the recipe: JSON Schema (draft 2020-12), or ``FILE.py:NAME``, a pydantic
 model in a Python file of one's own, whose validators hold too. That file is executed, as soon as a
 recipe that names it is read.
+
+``jsonschema`` is loaded once there is a schema: where its parsers of formats are installed, as
+Jupyter does, that takes a second and a half, and most runs have none.
 """
 
 from __future__ import annotations
@@ -17,11 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import json_repair
 import pyarrow as pa
-from jsonschema.exceptions import SchemaError, best_match
 from pydantic import BaseModel, ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import RecipeError
@@ -30,7 +29,6 @@ from mashbill.core.letters import half_a_character
 from mashbill.core.parsing import check_utf8, foreign, read_json
 from mashbill.core.patterns import PatternError, compiled
 from mashbill.core.schema import Schema
-from mashbill.prompts.holding import VALIDATOR, SpentError, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -75,6 +73,11 @@ class Structure:
         Raises:
             RecipeError: naming the file and the place in it.
         """
+        from jsonschema.exceptions import SchemaError
+        from referencing import Registry
+
+        from mashbill.prompts.holding import VALIDATOR, SpentError, bounded
+
         if flawed := flaw(schema):
             msg = f"{where}: {flawed}"
             raise RecipeError(msg)
@@ -150,6 +153,10 @@ class Structure:
         return Read(problem=problem) if problem else Read(value, repaired=repaired)
 
     def _unlike_schema(self, value: Any) -> str:
+        from jsonschema.exceptions import best_match
+
+        from mashbill.prompts.holding import bounded
+
         try:
             with bounded():
                 found = best_match(self._validator.iter_errors(value))
@@ -249,6 +256,10 @@ def _check_parts(schema: dict[str, Any], where: str) -> None:
     Raises:
         RecipeError: naming the reference or the pattern.
     """
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
     root = DRAFT202012.create_resource(schema)
     left = [(root, Registry().resolver_with_root(root))]
     while left:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import jsonschema
 from pydantic import Field
 
 from mashbill.core.errors import TeacherError
@@ -233,6 +232,8 @@ class VllmTeacher:
 
 def _check_schema(schema: Schema) -> None:
     """Raise TeacherError if a value is no JSON Schema."""
+    import jsonschema
+
     try:
         jsonschema.validators.validator_for(schema.value).check_schema(schema.value)
     except (ValueError, TypeError, jsonschema.SchemaError) as error:
