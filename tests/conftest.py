@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tests_cores  # noqa: F401 - before numpy and torch are loaded, which read what it sets
 import tests_laws  # loads the profile by which laws are tried, before any is read
+import tests_few
 import uvloop  # noqa: F401 - imported while a test forbids sockets, it would keep what forbids them
 from tests_support import execute, run_toy, write_recipe
 
@@ -47,7 +48,8 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
-    """Mark the laws, which `make test` tries on fewer examples and `make slow` on all."""
+    """Mark what `make test` leaves to `make slow`: cases of long tables, most examples of laws."""
+    tests_few.mark_the_rest(items)
     for item in items:
         if tests_laws.is_law(getattr(item, "obj", None)):
             item.add_marker("law")

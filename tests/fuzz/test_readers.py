@@ -103,6 +103,7 @@ OF_PROGRAMS = {
 """what nobody writes by hand: its digest is on record, or a library reads it from the file"""
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(
     "reader",
     [
@@ -123,6 +124,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text(reader, kept, tmp_path):
     reader.read(path)
 
 
+@pytest.mark.law
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_a_strangers_file_is_read_or_refused(reader, kept, tmp_path):
     path = tmp_path / reader.file

@@ -37,21 +37,26 @@ def benchmarks():
     sys.path.pop(0)
 
 
-@pytest.mark.parametrize("each", [1, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [0.2, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_kind_of_tampering_is_found_or_is_known_not_to_be(benchmarks, tmp_path, each):
-    """Accidents are named, too; what an insider leaves no trace of is listed with the reason."""
+    """Accidents are named, too; what an insider leaves no trace of is listed with the reason.
+
+    A fifth of the kinds are tried each time, and twice each by `make slow`; more by `make bench`.
+    """
     from tampered_store import make
     from tampering import EXPLAINED, Campaign
 
     store = make(tmp_path / "made")
     campaign = Campaign(store, Signer.default(), seed=20)
-    count = each * len(campaign.kinds)
-    outcome = campaign.run(count, time.monotonic() + 600 * each)
+    count = round(each * len(campaign.kinds))
+    outcome = campaign.run(count, time.monotonic() + 600)
     assert outcome.missed == []
     assert outcome.tried.total() == count
     assert len({kind for kind, who in outcome.who.items() if who != "accident"}) >= 60
     # What the benchmark says that nothing in a store contradicts is so.
-    assert all(outcome.alone[kind] < outcome.tried[kind] for kind in EXPLAINED)
+    assert all(
+        outcome.alone[kind] < outcome.tried[kind] for kind in EXPLAINED if outcome.tried[kind]
+    )
     result = Auditor(store, Signer.default().keyid, checkpoints=[campaign.note]).run()
     assert result.holds
     assert result.newer == []
