@@ -272,6 +272,7 @@ systems = { it = "heldout-classifier.*" }
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("case", AS_WRITTEN)
 def test_an_arm_that_is_the_recipe_as_it_is_written_is_compared(case, tmp_path):
     arms = AS_WRITTEN[case]
@@ -458,6 +459,7 @@ def test_a_language_model_is_another_one_with_each_seed_and_the_same_by_hand(tmp
     assert weights(other, "scratch") == weights(store, "scratch.s2")
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_one_that_was_not(done, tmp_path):
     path, store, _ = done
     root = tmp_path / "store"

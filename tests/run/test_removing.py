@@ -135,6 +135,7 @@ while True:
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("again", ["rm", "gc"])
 def test_a_removal_that_is_killed_at_any_step_is_ended_by_rm_and_by_gc(root, again, monkeypatch):
     done = subprocess.run(
@@ -239,6 +240,7 @@ def test_while_something_is_removed_no_run_begins(root):
     assert holds(root) == []
 
 
+@pytest.mark.slow
 def test_a_run_and_removals_in_two_processes_leave_a_store_that_holds(root, tmp_path):
     """One process runs a recipe that reads what the other removes, over and over."""
     recipe = recipe_of(root, MORE)

@@ -99,6 +99,7 @@ def test_manifests_are_those_of_one_worker_though_workers_are_killed(alone, pool
         assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_run(alone, pool, tmp_path):
     recipe, _ = alone
     run(recipe, tmp_path / "store", workers=2)
@@ -189,6 +190,7 @@ def deadly(tmp_path, monkeypatch):
     registry._points.cache_clear()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("how", "told"),
     [
@@ -386,6 +388,7 @@ STAGES = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("keys", STAGES.values(), ids=list(STAGES))
 def test_a_service_is_asked_by_the_run_and_what_comes_out_is_the_same(tmp_path, keys):
     (tmp_path / "texts.jsonl").write_text(MANY)
@@ -404,6 +407,7 @@ def test_a_service_is_asked_by_the_run_and_what_comes_out_is_the_same(tmp_path, 
     assert found[1] == found[2]
 
 
+@pytest.mark.slow
 def test_a_run_whose_workers_and_itself_are_killed_goes_on_where_it_was(alone, tmp_path):
     """SIGKILL of the run ends its workers; the next run finishes with the same bytes."""
     recipe, wanted = alone

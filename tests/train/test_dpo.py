@@ -23,6 +23,7 @@ from mashbill.train import checkpoint, preferring, reference
 FULL = 'method = "full"\n'
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "keys",
     ["", FULL, 'loss = "ipo"\n', 'loss = "kto"\n', 'reference = "adapter"\n'],
@@ -51,6 +52,7 @@ def test_a_student_comes_to_prefer_what_was_preferred(tmp_path, keys):
     assert len(told["samples"]) == 4 if "samples" in told else True
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("loss", ["sigmoid", "ipo", "kto"])
 def test_how_a_step_is_split_packed_or_held_against_its_base_changes_nothing(tmp_path, loss):
     found = {}
@@ -69,6 +71,7 @@ def test_how_a_step_is_split_packed_or_held_against_its_base_changes_nothing(tmp
             )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("keys", ["dropout = 0.1\n", FULL, 'reference = "adapter"\nloss = "kto"\n'])
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, keys, monkeypatch):
     keys = f"steps = 9\n{keys}"

@@ -37,6 +37,7 @@ def run(folder, kind, keys, given=None, **more):
     return run_stages(folder, told, {"rows.jsonl": rows() if given is None else given})
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("kind", "keys", "packed"),
     [

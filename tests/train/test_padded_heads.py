@@ -44,6 +44,7 @@ def run(folder, stages, teacher_rows, base_rows):
     return run_stages(folder, told, {"rows.jsonl": rows()}, teachers), size
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("teacher_rows", "base_rows"), [(0, 64), (64, 0), (16, 64)])
 @pytest.mark.parametrize("how", ["cached", "live", "reverse"])
 def test_a_teacher_and_a_base_of_one_tokenizer_may_have_heads_of_two_sizes(
