@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tests_cores  # noqa: F401 - before numpy and torch are loaded, which read what it sets
-import tests_laws  # loads the profile by which laws are tried, before any is read
 import tests_few
+import tests_laws  # loads the profile by which laws are tried, before any is read
 import uvloop  # noqa: F401 - imported while a test forbids sockets, it would keep what forbids them
 from tests_support import execute, run_toy, write_recipe
 
@@ -100,3 +100,14 @@ def channels(tmp_path_factory):
     recipe = load_recipe(CHANNELS)
     execute(build(recipe, store), store, Execution(folder / "cache", threads=1))
     return store.root
+
+
+@pytest.fixture
+def short_samples(monkeypatch):
+    """Let students answer in a third of the tokens: more than what counts as repeating.
+
+    For tests whose runs stay in this process: what is sampled is part of what a model is.
+    """
+    from mashbill.train import sampling
+
+    monkeypatch.setattr(sampling, "_TOKENS", sampling._OVER_AND_OVER + 4)

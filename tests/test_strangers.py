@@ -143,6 +143,7 @@ def to_a_terminal(command, request):
         request.getfixturevalue("terminal")
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("command", STORE)
 def test_every_command_over_the_store(made, request, tmp_path, command):
     if not (made / "store").exists():

@@ -26,6 +26,7 @@ def invoke(*arguments):
     return done.stdout
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_a_plan_fits_80_columns(recipe, tmp_path):
     said = invoke("plan", recipe, "--store", tmp_path / "store")

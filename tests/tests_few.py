@@ -3,7 +3,7 @@
 A table whose rows go the same way through the code says how many of them are worth a minute of
 everybody's::
 
-    @pytest.mark.sampled(4)
+    @pytest.mark.few(4)
     @pytest.mark.parametrize("case", CASES)
     def test_...
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def mark_the_rest(items: Iterable[pytest.Item]) -> None:
-    """Mark as slow all but a few cases of each test that is ``sampled``."""
+    """Mark as slow all but a few cases of each test that is ``few``."""
     cases = defaultdict(list)
     for item in items:
-        if mark := item.get_closest_marker("sampled"):
+        if mark := item.get_closest_marker("few"):
             cases[item.nodeid.partition("[")[0], mark.args[0]].append(item)
     for (_, few), found in cases.items():
         kept = {number * len(found) // few for number in range(few)}

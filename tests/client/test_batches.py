@@ -74,7 +74,7 @@ class Swallowed:
         pass
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @EVERY
 def test_what_fails_goes_alone_and_what_is_refused_is_recorded(tmp_path, provider):
     toy, teacher, passing, staying, _ = PROVIDERS[provider]
@@ -171,7 +171,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("fault", FAULTS)
 @EVERY
 def test_a_batch_is_not_made_twice_where_its_reply_did_not_come(tmp_path, provider, fault):

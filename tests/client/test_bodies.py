@@ -306,7 +306,7 @@ def test_an_answer_that_is_odd_in_any_way_is_a_rejected_row_with_its_reason(tmp_
     assert all(row["_reason"] and row["_reason"].isprintable() for row in rejected)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.few(6)
 @pytest.mark.parametrize("key", ["id", "model"])
 @pytest.mark.parametrize("value", [[1], {"a": 1}, None, 7, 10**30, True, "a\0b", "x" * 9000])
 def test_what_an_answer_says_beside_its_text_loses_none(tmp_path, key, value):

@@ -280,7 +280,7 @@ def test_max_completion_tokens_goes_in_place_of_max_tokens(tmp_path):
 # ---- log-probabilities ----
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.few(6)
 @pytest.mark.parametrize("text", ["pos", "good", '{"answer": "good"}', "</think>"])
 @pytest.mark.parametrize("logprobs", [None, {"content": []}, {"content": None}, {}])
 def test_without_log_probabilities_the_first_answer_is_the_last(tmp_path, text, logprobs):
@@ -487,7 +487,7 @@ WEIGHED_AND_NOT_WHOLE = [
 ]
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.few(12)
 @pytest.mark.parametrize("stage", ["label", "verify", "judge"])
 @pytest.mark.parametrize(
     ("weighs", "body", "says"),

@@ -101,7 +101,7 @@ def test_whatever_stands_behind_bearer_in_an_error_goes():
     assert Scrubber().text(said) == said
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     "run", ["\\", "%25", "&#0", "%", "&#x0", "\\u00", "\\x0", "\\\\n", "&amp;", "\0"]
 )

@@ -82,7 +82,7 @@ def test_a_seed_decides_every_byte(tmp_path_factory, seed, kinds, days, texts):
     assert not one.rows or digest(one) != digest(other)
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.few(8)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "surge"])
 def test_each_kind_alone_writes_rows_in_order_with_a_truth_for_each_account(kept, kind):
     # those who only chat are many at any scale

@@ -53,7 +53,7 @@ def test_half_of_the_requests_in_waves_are_seen(accounts, daily):
     assert weighed(group(np.random.default_rng(1), accounts, daily, waves=0.5)) > 1
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("every", [60, 120, 300, 900, 3600])
 @pytest.mark.parametrize("accounts", [3, 6])
 def test_programs_that_ask_at_fixed_times_of_their_own_are_no_sign(every, accounts):

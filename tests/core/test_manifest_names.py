@@ -14,7 +14,7 @@ from mashbill.core.store import MANIFEST
 EVIL = ["../x", "/etc/passwd", "..", ".", "", "a/b", "a\\b", "a\0b"]
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.few(12)
 @pytest.mark.parametrize("evil", EVIL)
 @pytest.mark.parametrize(
     "change",

@@ -215,7 +215,7 @@ def test_punctuation_and_spacing_between_words_change_no_key(several, data):
     assert matching_key(texts[0]) == matching_key(f"“{' '.join(several)}.”")
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "said", ["+" * 99999, "ab-" * 40000, "-(" * 40000, "x" + "'" * 99999, " :(" * 30000, ") " * 40000,
              "a" + "\u0301\u0323" * 40000, "1.2," * 30000, "\u200d" * 99999, "- " * 50000 + "("],

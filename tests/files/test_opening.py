@@ -121,7 +121,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_stopped_in_little_memory(tmp_path, name):
     write, inside = BOMBS[name]
@@ -134,7 +134,7 @@ def test_a_bomb_is_stopped_in_little_memory(tmp_path, name):
     assert memory < 60
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("how", "most"), [(zipfile.ZIP_BZIP2, 60), (zipfile.ZIP_LZMA, 90)])
 def test_methods_that_do_not_bound_a_piece_are_read_in_small_ones(tmp_path, how, most):
     write_zip(tmp_path / "a.zip", 256 * MIB, how)

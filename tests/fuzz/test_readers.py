@@ -103,7 +103,7 @@ OF_PROGRAMS = {
 """what nobody writes by hand: its digest is on record, or a library reads it from the file"""
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.few(12)
 @pytest.mark.parametrize(
     "reader",
     [

@@ -55,7 +55,7 @@ def holds_nothing_that_bound_the_caller(circuit, decisions):
         assert decision.rule not in BARS, decision
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("use", USES)
 def test_no_public_thing_of_the_catalogue_is_denied_by_what_bound_a_caller(use):
     for name in sorted({claim.child for claim in CATALOGUE.claims}):

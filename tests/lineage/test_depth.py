@@ -132,7 +132,7 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_over_a_chain_of_5000_is_answered(chain, circuit, name):
     with few_frames():

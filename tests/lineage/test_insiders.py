@@ -249,7 +249,7 @@ def test_an_insider_who_alters_nothing_is_not_accused(insider):
     assert audited(insider.folder, deep=True).findings == []
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.few(7)
 @pytest.mark.parametrize("kind", PLAIN)
 def test_what_the_owner_of_the_key_forged_is_found_and_named(insider, kind):
     forge, file, words = PLAIN[kind]
@@ -259,7 +259,7 @@ def test_what_the_owner_of_the_key_forged_is_found_and_named(insider, kind):
     assert [f.file for f in found] == [file]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", DEEP)
 def test_rows_that_do_not_follow_are_found_by_making_them_again(insider, kind):
     forge, file, words = DEEP[kind]

@@ -31,7 +31,7 @@ def signer(finished):
     return Signer.default()
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_seventh_row_has_a_proof_that_holds(store, signer, name):
     manifest = store.find(name)

@@ -38,7 +38,7 @@ def oracle(store, manifest, selector):
     return np.array([rests[bill] for bill in bills])
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "selector",
     [CLOSED, Selector(source="example judge (stand-in)"), Selector(country="fr"),

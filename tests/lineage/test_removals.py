@@ -490,7 +490,7 @@ TAMPERED = [
 ]
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("tamper", "where", "what"), TAMPERED, ids=[f"{t[0].__name__}-{t[1]}" for t in TAMPERED]
 )

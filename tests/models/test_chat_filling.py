@@ -29,7 +29,7 @@ def test_a_template_is_filled_as_jinja_does_and_again():
         assert text == f"  <user>{content}\n<a><s>"
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "template",
     [

@@ -272,7 +272,7 @@ systems = { it = "heldout-classifier.*" }
 """
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", AS_WRITTEN)
 def test_an_arm_that_is_the_recipe_as_it_is_written_is_compared(case, tmp_path):
     arms = AS_WRITTEN[case]

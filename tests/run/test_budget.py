@@ -98,7 +98,7 @@ KNOWN = '{"name": "look", "arguments": {}, "result": 3}\n'
 JUDGE = 'judge = "j"'
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("kind", "keys", "more", "least", "most"),
     [

@@ -135,7 +135,7 @@ while True:
 """
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("again", ["rm", "gc"])
 def test_a_removal_that_is_killed_at_any_step_is_ended_by_rm_and_by_gc(root, again, monkeypatch):
     done = subprocess.run(

@@ -190,7 +190,7 @@ def deadly(tmp_path, monkeypatch):
     registry._points.cache_clear()
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("how", "told"),
     [
@@ -388,7 +388,7 @@ STAGES = {
 }
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("keys", STAGES.values(), ids=list(STAGES))
 def test_a_service_is_asked_by_the_run_and_what_comes_out_is_the_same(tmp_path, keys):
     (tmp_path / "texts.jsonl").write_text(MANY)

@@ -543,7 +543,7 @@ def test_columns_that_are_not_there_are_told_before_anything_runs(tmp_path, keys
     assert said in str(told.value)
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.few(8)
 @pytest.mark.parametrize("group", ["", '\ngroup = ["prompt"]'])
 @pytest.mark.parametrize(("word", "warns"), [("length", True), ("stop", False), (None, False)])
 @pytest.mark.parametrize("column", ["finish", "finish_reason", "stop_reason", "finish_reasons"])

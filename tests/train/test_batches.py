@@ -100,7 +100,7 @@ def trained(folder, epochs, batch):
     return run_stages(folder, stages, {"rows.jsonl": rows(2)})
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("epochs", "batch", "steps", "cut"),
     [

@@ -17,7 +17,7 @@ LONG = [{"prompt": "what is red?", "text": "fox " * 40, "by": "a/b"}, *test_kind
 OPT = {"ffn_dim": 64, "word_embed_proj_dim": 32, "max_position_embeddings": 40}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("kind", "more", "keys"),
     [

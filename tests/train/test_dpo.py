@@ -20,10 +20,12 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.train import checkpoint, preferring, reference
 
+pytestmark = pytest.mark.usefixtures("short_samples")
+
 FULL = 'method = "full"\n'
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "keys",
     ["", FULL, 'loss = "ipo"\n', 'loss = "kto"\n', 'reference = "adapter"\n'],
@@ -52,7 +54,7 @@ def test_a_student_comes_to_prefer_what_was_preferred(tmp_path, keys):
     assert len(told["samples"]) == 4 if "samples" in told else True
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("loss", ["sigmoid", "ipo", "kto"])
 def test_how_a_step_is_split_packed_or_held_against_its_base_changes_nothing(tmp_path, loss):
     found = {}
@@ -71,7 +73,7 @@ def test_how_a_step_is_split_packed_or_held_against_its_base_changes_nothing(tmp
             )
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("keys", ["dropout = 0.1\n", FULL, 'reference = "adapter"\nloss = "kto"\n'])
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, keys, monkeypatch):
     keys = f"steps = 9\n{keys}"

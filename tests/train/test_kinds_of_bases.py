@@ -15,6 +15,8 @@ from mashbill.core.teacher import Question
 from mashbill.train.sft import SftSpec
 from tests.models.test_causal_base import made
 
+pytestmark = pytest.mark.usefixtures("short_samples")
+
 PACKED = "mashbill-packed"
 
 
@@ -37,7 +39,7 @@ def run(folder, kind, keys, given=None, **more):
     return run_stages(folder, told, {"rows.jsonl": rows() if given is None else given})
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("kind", "keys", "packed"),
     [

@@ -21,6 +21,8 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.train import checkpoint, distilling
 from mashbill.train.activations import recompute_activations
 
+pytestmark = pytest.mark.usefixtures("short_samples")
+
 CACHE = """
 [stages.cached]
 kind = "logits"
@@ -146,7 +148,7 @@ def test_every_learned_token_is_taught_and_no_other(tmp_path):
     np.testing.assert_allclose((words >> 20) * (-24 / 4095), top.values, atol=0.004)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("how", ["cached", "live"])
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, how, monkeypatch):
     stages = (CACHE + STUDENT) if how == "cached" else LIVE
@@ -173,7 +175,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, how, monkeypat
     assert "held_out_loss" in whole.find("student").measures
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("how", ["cached", "live"])
 def test_how_a_step_is_split_changes_nothing(tmp_path, how):
     """TRL #4719, PR #6006: the divergence was averaged in each micro-batch."""
@@ -196,7 +198,7 @@ def test_keys_of_how_rows_are_read_are_of_what_is_held_out_if_they_agree(tmp_pat
     assert "held_out_loss" in store.find("student").measures
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("new", [True, False], ids=["new", "base"])
 def test_activations_are_computed_again_where_that_is_wanted(tmp_path, new, monkeypatch):
     """It takes memory and changes nothing of what is learned."""

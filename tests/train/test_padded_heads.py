@@ -16,6 +16,8 @@ from mashbill.core.errors import MashbillError
 from mashbill.models.conversation_tokens import ConversationTokens
 from tests.train.test_logit_kd import CACHE, LIVE, OF_NEW, SMALL, STUDENT, TEACHER, rows
 
+pytestmark = pytest.mark.usefixtures("short_samples")
+
 HELD = 'heldout = "held"\ndtype = "float32"\n'
 
 
@@ -44,7 +46,7 @@ def run(folder, stages, teacher_rows, base_rows):
     return run_stages(folder, told, {"rows.jsonl": rows()}, teachers), size
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("teacher_rows", "base_rows"), [(0, 64), (64, 0), (16, 64)])
 @pytest.mark.parametrize("how", ["cached", "live", "reverse"])
 def test_a_teacher_and_a_base_of_one_tokenizer_may_have_heads_of_two_sizes(

@@ -230,7 +230,7 @@ def tuned_by(tmp_path, recipe, rows):
     return [trained(path, tmp_path / f"{count}" / "store", count)[1] for count in (1, 2)]
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_two_processes_fine_tune_as_one(method, tmp_path):
     rows = [
@@ -243,7 +243,7 @@ def test_two_processes_fine_tune_as_one(method, tmp_path):
         assert np.allclose(*(each[name].values for each in found), rtol=TOLERANCE, atol=1e-6)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ['method = "full"', 'loss = "kto"\nreference = "adapter"'])
 def test_two_processes_come_to_prefer_as_one(how, tmp_path):
     """KTO's reference point is one for the pairs of all processes."""

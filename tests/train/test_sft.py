@@ -22,6 +22,8 @@ from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.train import checkpoint, fine_tuning
 from mashbill.train.sft import SftSpec
 
+pytestmark = pytest.mark.usefixtures("short_samples")
+
 
 def said_by(folder, asked):
     """What plain transformers has a student answer."""
@@ -81,6 +83,7 @@ def test_weights_are_rounded_in_memory_too_and_nothing_else_is(tmp_path, dtype):
     assert saved.keys() == weights_of(base).keys()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, method, monkeypatch):
     """Wherever it was: the curve and the weights are those of a run that was not."""

@@ -357,7 +357,7 @@ FOUND = [
 ]  # fmt: skip
 
 
-@pytest.mark.sampled(24)
+@pytest.mark.few(24)
 @pytest.mark.parametrize(
     ("write", "kinds", "fresh"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND]
 )

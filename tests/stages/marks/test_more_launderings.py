@@ -357,7 +357,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.few(20)
 @pytest.mark.parametrize(
     ("write", "kinds"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND]
 )
@@ -431,7 +431,7 @@ HONEST = [
 ]  # fmt: skip
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.few(10)
 @pytest.mark.parametrize("write", [row[1] for row in HONEST], ids=[row[0] for row in HONEST])
 def test_an_honest_set_leaves_no_mark(told, tmp_path, write):
     plan, store, _ = laundered(told, tmp_path, write(told, tmp_path))
