@@ -30,7 +30,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config):
-    """Keep the files of tests in memory, where there is room.
+    """Keep the files of tests in memory, where there is room, and name the suite's own marks.
 
     A store syncs each step of a run to the disk, half of the time of a small one, and whether a
     disk kept it shows no test. `TMPDIR`, if it is set, and `--basetemp` say otherwise.
@@ -44,6 +44,11 @@ def pytest_configure(config):
     )
     if is_fit:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    for marker in (
+        "few(count): `make test` runs so many of its cases, `make slow` the rest",
+        "law: hypothesis gives its examples; `make test` tries a fifth of them, `make slow` all",
+    ):
+        config.addinivalue_line("markers", marker)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

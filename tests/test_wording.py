@@ -134,6 +134,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("which", WHICH)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_what_commands_print_of_none_one_and_many_reads_well(stores, which, command):

@@ -61,6 +61,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", FILES)
 def test_a_recipe_of_any_file_runs(tmp_path, name):
     some = rows(60)
