@@ -170,8 +170,12 @@ class TokenScorer:
         self._on_answer = on_answer
         self._overridden = frozenset(overridden)
 
-    def score(self, rows: Sequence[Tokens]) -> list[TokenScores]:
+    def score(self, rows: Sequence[Tokens], again: int = 0) -> list[TokenScores]:
         """Return the scores of each sequence, in order.
+
+        Args:
+            rows: the sequences.
+            again: how often the same was asked before: what is asked once more is bought once more.
 
         Raises:
             TeacherError: if the service cannot be asked so.
@@ -189,8 +193,8 @@ class TokenScorer:
         asked = [place for place in range(len(rows)) if place not in found]
         calls, answers = self._client.ask(
             self.route,
-            [self._requests.digest(_question(rows[place])) for place in asked],
-            lambda number, call: self._order(rows[asked[number]], call),
+            [self._requests.digest(_question(rows[place], again)) for place in asked],
+            lambda number, call: self._order(rows[asked[number]], call, again),
             self._on_answer,
         )
         for place, call, answer in zip(asked, calls, answers, strict=True):
@@ -212,11 +216,11 @@ class TokenScorer:
                     return f"not asked: {finding}; see `mashbill conduct`"
         return ""
 
-    def _order(self, row: Tokens, call: str) -> Order:
+    def _order(self, row: Tokens, call: str, again: int = 0) -> Order:
         tokens = len(row.ids) + 1
         return Order(
             call=call,
-            question=_question(row),
+            question=_question(row, again),
             body=orjson.dumps(prompt_logprobs.body(self.route.model, row.ids, self._extra)),
             tokens=float(tokens),
             most=Cost(self._price.of(len(row.ids), 1), tokens),
@@ -304,10 +308,10 @@ def _bare(text: str) -> str:
     return text.replace("\u0120", " ").replace("\u2581", " ").strip()
 
 
-def _question(row: Tokens) -> Question:
+def _question(row: Tokens, again: int) -> Question:
     """Return what the journal keeps of what is asked."""
     asked = json.dumps({"start": row.start, "ids": row.ids}, separators=(",", ":"))
-    return Question("", asked)
+    return Question("", asked, sample=again)
 
 
 def _scores(row: Tokens, call: str, answer: Answer) -> TokenScores:
