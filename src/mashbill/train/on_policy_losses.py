@@ -114,29 +114,6 @@ def averaged(teachers: Sequence[FullTeacher], shares: Sequence[float]) -> FullTe
     return FullTeacher(hidden, head, sum(biases[1:], biases[0]) if biases else None)
 
 
-def check_sampled(divergence: str, softening: float = 1.0) -> str:
-    """Return why a divergence cannot be had from the tokens that were sampled; empty if it can.
-
-    Args:
-        divergence: its kind.
-        softening: temperature of both distributions.
-    """
-    if divergence != "reverse":
-        return (
-            f"divergence = {divergence!r} needs the teacher's probabilities of tokens that were "
-            "not sampled, and a server gives those of the sampled ones: set divergence = "
-            "'reverse', whose gradient they estimate without bias, or name a teacher whose "
-            "weights are here"
-        )
-    if softening != 1:
-        return (
-            f"softening = {softening:g} is of both distributions, and a server gives "
-            "log-probabilities at temperature 1: leave it out, or name a teacher whose weights "
-            "are here"
-        )
-    return ""
-
-
 def is_scored(teacher_n: np.ndarray, sampled_n: np.ndarray | None = None) -> np.ndarray:
     """Return at which tokens there is something to learn from, bool, shape (n,).
 

@@ -164,6 +164,15 @@ class PromptRows:
             [{"role": turn.role, "content": turn.content} for turn in turns], ensure_ascii=False
         )
 
+    def where(self, position: int) -> str:
+        """Return which row a position is, for messages."""
+        number = int(np.searchsorted(self._starts, position, side="right")) - 1
+        return f"{self._spec.inputs[number]}, row {position - int(self._starts[number])}"
+
+    def answer_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text that answers a prompt, without one that ends it."""
+        return self._reading.ids(text)
+
     def text(self, ids: Sequence[int]) -> str:
         """Return what was sampled as a text, without the tokens that end it."""
         return self._reading.text(ids)

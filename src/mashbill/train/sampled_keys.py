@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import ArtifactKind
     from mashbill.core.stage import StageContext
+    from mashbill.models.sampled import Sampled
+    from mashbill.train.prompts import PromptRows
+    from mashbill.train.rollouts import Asked
     from mashbill.train.sampled_steps import Around, Learner
 
 ROLLOUTS = "-rollouts"
@@ -205,6 +208,20 @@ class SampledSpec(AdaptedSpec):
         with needs("training on what a student samples", "students"):
             from mashbill.train.sampled_loop import train
         train(self, ctx, out)
+
+    def given_answers(
+        self, step: int, asked: Sequence[Asked], rows: PromptRows, seed: int
+    ) -> list[Sampled] | None:
+        """Return answers that are learned from in place of sampled ones; None where it samples.
+
+        Args:
+            step: of the optimiser.
+            asked: attempts that are to be made.
+            rows: of the prompts.
+            seed: of the recipe.
+        """
+        del step, asked, rows, seed
+        return None
 
     def learner(self, around: Around) -> Learner:
         """Return what scores rollouts and learns from them."""
