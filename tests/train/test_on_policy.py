@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests_on_policy import ON_POLICY, PROMPTS, SERVED, asked, on_policy, trained
+from tests_on_policy import ON_POLICY, PROMPTS, SERVED, asked, on_policy, sure, trained
 from tests_scoring import scoring
 from tests_support import rows_of, run_toy
 from tests_tiny_base import make_base
@@ -42,8 +42,10 @@ def weights_of(store):
 
 
 def sources(store, of="student"):
-    lines = bill(Circuit.of_artifact(store, store.find(of)))
-    return {line.source.name: {one.value for one in line.channels} for line in lines}
+    found = {}
+    for line in bill(Circuit.of_artifact(store, store.find(of))):
+        found.setdefault(line.source.name, set()).update(one.value for one in line.channels)
+    return found
 
 
 def distributions(folder, row):
@@ -134,8 +136,8 @@ def test_a_served_teacher_scores_the_tokens_that_were_sampled(tmp_path):
         assert row["logprobs_by_far"] == pytest.approx(want, abs=1e-4)
         assert row["teacher"] == "far"
         assert row["failed_by_far"] is None
-    # Each rollout once, and the four of the first step twice more, for the test.
-    assert len(double.asked) == len(rows) + 8
+    # Each rollout once, and the four of the first step once more, for the test.
+    assert len(double.asked) == len(rows) + 4
     tests = store.find("student").measures["teacher_tests"]["far"]
     assert tests["how"] == "by the server twice"
     assert tests["tokenizer"] == "stated to be that of small"
@@ -179,8 +181,6 @@ def test_a_served_teacher_is_tested_by_its_own_weights_where_these_are_here(tmp_
     here = "tested_by = { far = 'big' }\n"
     folder = tmp_path / "r"
     big = make_base(tmp_path / "same", seed=7)
-    from tests_on_policy import sure
-
     with scoring(sure(big)) as (service, _):
         told = SERVED.replace("URL", service.url)
         store = trained(folder, here, stages=BY_SERVER, teachers=told)
@@ -198,12 +198,13 @@ def test_a_teacher_that_is_noisier_than_what_it_teaches_is_refused(tmp_path):
 
 
 def test_a_server_that_says_another_thing_each_time_is_refused(tmp_path):
-    draw = itertools.count()
+    answers = itertools.count()
 
     def change(answer):
+        value = -5.0 if next(answers) < 4 else -16.0
         for position in answer["choices"][0]["prompt_logprobs"]:
             for entry in (position or {}).values():
-                entry["logprob"] = -1.0 - 7.0 * (next(draw) % 5)
+                entry["logprob"] = value
         return answer
 
     with pytest.raises(MashbillError, match=r"scored twice \(by the server twice\)"):
@@ -256,7 +257,12 @@ def test_a_server_that_gives_no_logprobs_of_prompts_is_refused(tmp_path):
 )
 def test_what_a_server_cannot_give_is_refused_before_anything_runs(tmp_path, keys, said):
     with pytest.raises(MashbillError, match=said):
-        trained(tmp_path / "r", keys, stages=BY_SERVER, teachers=SERVED)
+        trained(
+            tmp_path / "r",
+            keys,
+            stages=BY_SERVER,
+            teachers=SERVED.replace("URL", "http://127.0.0.1:9"),
+        )
 
 
 @pytest.mark.parametrize(
@@ -419,7 +425,12 @@ def test_a_recipe_of_two_prompts_and_one_attempt_runs(tmp_path):
 
 def test_its_keys_are_read_without_loading_anything(tmp_path):
     make_base(tmp_path / "base")
-    text = BASE.replace("DIGEST", digest_of(tmp_path / "base")) + PROMPTS + BY_SERVER + SERVED
+    text = (
+        BASE.replace("DIGEST", digest_of(tmp_path / "base"))
+        + PROMPTS
+        + BY_SERVER
+        + SERVED.replace("URL", "http://127.0.0.1:9")
+    )
     (tmp_path / "asked.jsonl").write_text('{"prompt": "a"}\n')
     path = tmp_path / "r.toml"
     path.write_text(f'[recipe]\nname = "r"\nversion = "1"\n{text}')
