@@ -57,6 +57,7 @@ def distributions(folder, row):
     return found[len(row["prompt_ids"]) - 1 : -1]
 
 
+@pytest.mark.slow
 def test_a_student_comes_nearer_to_its_teacher_on_what_it_samples(tmp_path):
     stages = FULL.replace("steps = 4", "steps = 30").replace("rate = 0.01", "rate = 0.05")
     store = trained(tmp_path / "r", stages=stages)
@@ -74,6 +75,7 @@ def test_a_student_comes_nearer_to_its_teacher_on_what_it_samples(tmp_path):
     assert result.holds, result.findings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["reverse", "forward", "jsd"])
 def test_its_loss_is_the_mean_over_all_tokens_that_it_sampled(tmp_path, kind):
     """Not over those of a data set, and however a step is split into micro-batches."""
@@ -102,6 +104,7 @@ def test_its_loss_is_the_mean_over_all_tokens_that_it_sampled(tmp_path, kind):
         assert torch.allclose(value, found[1][1][name], atol=2e-4), name
 
 
+@pytest.mark.slow
 def test_softening_acts_on_both_distributions_and_temperature_on_sampling_alone(tmp_path):
     store = trained(tmp_path / "r", "softening = 2.0\ntemperature = 0.7\n", stages=ONCE)
     rows = rows_of(store, "student-rollouts")
@@ -177,6 +180,7 @@ def test_tokens_that_a_server_gives_nothing_of_are_in_no_count(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_served_teacher_is_tested_by_its_own_weights_where_these_are_here(tmp_path):
     here = "tested_by = { far = 'big' }\n"
     folder = tmp_path / "r"
@@ -211,6 +215,7 @@ def test_a_server_that_says_another_thing_each_time_is_refused(tmp_path):
         served(tmp_path / "r", change=change)
 
 
+@pytest.mark.slow
 def test_a_served_teacher_whose_tokenizer_nobody_tells_is_refused(tmp_path):
     unsaid = SERVED.replace('same_tokenizer_as = "small"\n', "")
     with pytest.raises(MashbillError, match=r"says nothing of its tokenizer.*whatever their numb"):
@@ -220,6 +225,7 @@ def test_a_served_teacher_whose_tokenizer_nobody_tells_is_refused(tmp_path):
         served(tmp_path / "s", teachers=other)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_at_hand_is_compared_by_its_map(tmp_path):
     told = SERVED.replace('same_tokenizer_as = "small"', 'tokenizer = "far/tokenizer.json"')
     store, _ = served(tmp_path / "r", teachers=told)
@@ -284,6 +290,7 @@ def test_keys_that_say_nothing_together_are_refused(tmp_path, keys, said):
         trained(tmp_path / "r", keys)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_told_to_be_one_is_refused(tmp_path):
     stages = ON_POLICY.replace('"big"', '"far"')
     with pytest.raises(MashbillError, match="is named in served, too"):
@@ -315,6 +322,7 @@ def test_each_row_has_the_teacher_that_its_column_names(tmp_path):
     assert float(curve(store, "loss")[0]) == pytest.approx(total / weight, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_domain_of_prompts_has_its_teacher(tmp_path):
     table = "{ red = 'big', blue = 'other', good = 'big', bad = 'other' }"
     keys = f"teacher_by = 'about'\nteacher_of = {table}\n"
@@ -349,6 +357,7 @@ def test_several_teachers_score_each_token_by_their_weights(tmp_path, combine):
     assert float(curve(store, "loss")[0]) == pytest.approx(float(torch.cat(each).mean()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_share_of_the_steps_learns_from_given_answers(tmp_path):
     keys = "mix = 0.5\ngiven = 'said'\ndivergence = 'forward'\n"
     store = trained(tmp_path / "r", keys, stages=ON_POLICY.replace("steps = 4", "steps = 8"))
@@ -375,6 +384,7 @@ def made(store):
     }
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_asks_nothing_twice_and_ends_the_same(tmp_path, monkeypatch):
     folder = tmp_path / "r"
     whole, double = served(tmp_path / "whole")
@@ -398,6 +408,7 @@ def test_a_run_that_was_cut_off_asks_nothing_twice_and_ends_the_same(tmp_path, m
     assert len(again.asked) == len(double.asked)
 
 
+@pytest.mark.slow
 def test_a_model_is_made_again_from_its_rollouts_without_the_server(tmp_path, monkeypatch):
     """The scratch that the rollouts left is gone, and so is who served."""
     take = sampled_steps.SampledTraining.of
