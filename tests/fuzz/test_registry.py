@@ -126,6 +126,7 @@ MAY_OPEN = {
     "verifiers.code.inside:text_of_guest": "files of this package",
     "verifiers.code.bare:_memory_ran_out": "the kernel's own numbers",
     "train.durable:keep": "a checkpoint, to be written",
+    "train.prompts:_encode": "token ids, to be written",
     "train.scratch_tokenizer:taken": "copied; read by plain_tokenizer, which is fuzzed",
     "train.scratch_tokenizer:trained": "a tokenizer that it wrote itself",
     "train.token_file:_opened": "token ids, to be written",
