@@ -48,6 +48,8 @@ class Encoded:
     """of each token, whether it is to be learned; the first is not, since nothing tells it"""
     thought: int = 0
     """tokens of reasoning among those that are learned"""
+    text_from: int = -1
+    """of a text that is learned whole, where its tokens begin: the first may not be learned"""
 
     def add(self, ids: Sequence[int], *, learned: bool) -> None:
         """Add tokens at the end; the first of all is not learned, as nothing stands before it."""
@@ -96,7 +98,7 @@ class ConversationTokens:
 
     def text(self, text: str) -> Encoded:
         """Return a text that is learned whole, with the token that ends it."""
-        found = Encoded()
+        found = Encoded(text_from=len(self._begin))
         found.add(self._begin, learned=False)
         found.add(self.tokenizer.encode(text, add_special_tokens=False).ids, learned=True)
         found.add(self.ends[:1], learned=True)

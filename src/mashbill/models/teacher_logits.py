@@ -91,6 +91,21 @@ class TeacherLogits:
         return torch.cat(found)
 
     @torch.no_grad()
+    def whole_logprobs(self, ids: np.ndarray) -> np.ndarray:
+        """Return the log-probability of each token of a sequence but its first, float64.
+
+        They are computed as the model computes its logits by itself, and not of :meth:`states`, so
+        that the one way may be held against the other.
+        """
+        model = self._base.model
+        with self._base.together([len(ids)]):
+            found = model(input_ids=torch.from_numpy(ids)[None].to(model.device), use_cache=False)
+        logits = found.logits[0, :-1, : self.vocabulary]
+        logprobs = torch.log_softmax(logits.double(), 1).cpu()
+        told: np.ndarray = logprobs.gather(1, torch.from_numpy(ids)[1:, None])[:, 0].numpy()
+        return told
+
+    @torch.no_grad()
     @fast_linear()
     def records(
         self,

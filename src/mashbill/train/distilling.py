@@ -33,6 +33,7 @@ from mashbill.models.llama import Shape, config_of
 from mashbill.models.products import fast_linear
 from mashbill.models.teacher_logits import TeacherLogits
 from mashbill.models.tokenizer_identity import ids_of
+from mashbill.train.across import AcrossLoss, AcrossTokenizers
 from mashbill.train.activations import recompute_activations
 from mashbill.train.batches import Batches
 from mashbill.train.checkpoint import Checkpoint, chosen
@@ -79,10 +80,14 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     student = _student(spec, base, encoder, device)
     if spec.checkpointing:
         recompute_activations(student.model)
+    given: Given | AcrossTokenizers
     if spec.live:
         assert weights is not None  # noqa: S101 - the spec has it
-        given: Given = LiveTeacher(TeacherLogits(weights, ctx.threads, device), encoder, base)
         data = examples(spec, spec.inputs, encoder, ctx, "learned")
+        if spec.across == "refuse":
+            given = LiveTeacher(TeacherLogits(weights, ctx.threads, device), encoder, base)
+        else:
+            given = AcrossTokenizers(spec, ctx, student, (base, weights), encoder, data)
     else:
         given = CachedTeacher(spec, ctx, base, encoder, weights, device)
         data = given.data
@@ -96,7 +101,11 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
         )
         raise InputError(msg)
     batches = Batches(data, spec, ctx.seed)
-    loss = _Loss(spec, student, given, data, batches)
+    loss: _Loss | AcrossLoss = (
+        AcrossLoss(spec, student, given, data, batches)
+        if isinstance(given, AcrossTokenizers)
+        else _Loss(spec, student, given, data, batches)
+    )
     how = chosen(ctx.work, lambda: _choose(spec, student, loss, batches, ctx.threads))
     torch.set_num_threads(how["threads"])
     loss.dtype = how["dtype"]
@@ -130,7 +139,11 @@ def _student(
 
 
 def _check_lengths(
-    spec: LogitKdSpec, student: CausalBase, given: Given, data: Examples, heldout: Examples | None
+    spec: LogitKdSpec,
+    student: CausalBase,
+    given: Given | AcrossTokenizers,
+    data: Examples,
+    heldout: Examples | None,
 ) -> None:
     """Raise InputError if a sequence is longer than student or teacher was made for."""
     how = "" if spec.live else " in the stage of kind 'logits' that made it"
@@ -157,6 +170,10 @@ class _Loss:
         """Say by what the student is held against the teacher."""
         spec = self.spec
         self._how = Divergence(spec.divergence, spec.skew, spec.beta, spec.temperature)
+
+    def weight(self, step: int) -> float:
+        """Return what a step's numerators are divided by."""
+        return self.batches.weight(step)
 
     def of(self, micro: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the numerator, and those of divergence and cross-entropy, shape (2,)."""
@@ -192,7 +209,11 @@ class _Loss:
 
 
 def _choose(
-    spec: LogitKdSpec, student: CausalBase, loss: _Loss, batches: Batches, threads: int
+    spec: LogitKdSpec,
+    student: CausalBase,
+    loss: _Loss | AcrossLoss,
+    batches: Batches,
+    threads: int,
 ) -> dict[str, Any]:
     few = batches.few()
 
@@ -211,7 +232,7 @@ class _Training:
     spec: LogitKdSpec
     ctx: StageContext
     student: CausalBase
-    loss: _Loss
+    loss: _Loss | AcrossLoss
     batches: Batches
     heldout: Examples | None
 
@@ -256,7 +277,7 @@ class _Training:
 
     def _learn(self, rate: float) -> dict[str, float]:
         """Do one step; return its mean loss and the parts of it, in nats, and the norm."""
-        weight = self.batches.weight(self.step)
+        weight = self.loss.weight(self.step)
         total, parts = 0.0, torch.zeros(2)
         for micro in self.batches.micro(self.step):
             with self.student.together(self.loss.data.lengths[micro].tolist()):

@@ -19,11 +19,11 @@ Shapes: n positions, d and e widths, v vocabulary, k classes kept, r positions o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
-_FLOOR = -1e4
+FLOOR = -1e4
 """nats: what a class that a model rules out counts as, where its logarithm would be infinite"""
 Kind = Literal["forward", "reverse", "skewed", "skewed-reverse", "jsd", "tv"]
 
@@ -118,7 +118,7 @@ class _Sampled:
     def __call__(self, z_rv: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
         ids, shares = self._ids[rows], self._shares[rows].to(z_rv.dtype)
         z_rv.sub_(torch.logsumexp(z_rv, 1, keepdim=True))
-        nats = -(shares * z_rv.gather(1, ids).clamp(min=_FLOOR)).sum(1)
+        nats = -(shares * z_rv.gather(1, ids).clamp(min=FLOOR)).sum(1)
         if self._entropy is not None:
             nats = nats - self._entropy[rows]
         return nats, z_rv.exp_().mul_(shares.sum(1, keepdim=True)).scatter_add_(1, ids, -shares)
@@ -134,8 +134,8 @@ class _Full:
         teacher = self._teacher
         log_p = logits_of(teacher.hidden_ne[rows], teacher.head_ve, teacher.bias_v).to(z_rv.dtype)
         log_p /= self._divergence.temperature
-        log_p.sub_(torch.logsumexp(log_p, 1, keepdim=True)).clamp_(min=_FLOOR)
-        log_q = z_rv.sub_(torch.logsumexp(z_rv, 1, keepdim=True)).clamp_(min=_FLOOR)
+        log_p.sub_(torch.logsumexp(log_p, 1, keepdim=True)).clamp_(min=FLOOR)
+        log_q = z_rv.sub_(torch.logsumexp(z_rv, 1, keepdim=True)).clamp_(min=FLOOR)
         nats, by_q = _nats(log_p, log_q, self._divergence)
         return nats, by_q.sub_(log_q.exp_().mul_(by_q.sum(1, keepdim=True)))
 
@@ -152,12 +152,12 @@ class _Top:
         ids = self._ids[rows]
         p = self._logprobs[rows].to(z_rv.dtype).exp()
         p = torch.cat([p, (1 - p.sum(1, keepdim=True)).clamp(min=0)], 1)
-        log_p = (p / p.sum(1, keepdim=True)).log().clamp(min=_FLOOR)
+        log_p = (p / p.sum(1, keepdim=True)).log().clamp(min=FLOOR)
         listed = z_rv.gather(1, ids)
         z_rv.scatter_(1, ids, -torch.inf)
         others = torch.logsumexp(z_rv, 1, keepdim=True)
         coarse = torch.cat([listed, others], 1)
-        log_q = (coarse - torch.logsumexp(coarse, 1, keepdim=True)).clamp(min=_FLOOR)
+        log_q = (coarse - torch.logsumexp(coarse, 1, keepdim=True)).clamp(min=FLOOR)
         nats, by_q = _nats(log_p, log_q, self._divergence)
         gradient = by_q - log_q.exp() * by_q.sum(1, keepdim=True)
         # Within the bucket the gradient falls on classes by their share of it.
@@ -203,7 +203,40 @@ def _nats(
 
 def _log(m: torch.Tensor) -> torch.Tensor:
     """Return logarithms, with the floor where there is nothing."""
-    return m.log().clamp_(min=_FLOOR)
+    return m.log().clamp_(min=FLOOR)
+
+
+def divergence_of(log_p_no: torch.Tensor, log_q_no: torch.Tensor, how: Divergence) -> torch.Tensor:
+    """Return the divergence of each position times T squared, shape (n,), differentiable by q's.
+
+    Args:
+        log_p_no: the teacher's log-probabilities over all outcomes, whose sum is 1.
+        log_q_no: the student's.
+        how: which divergence; both are softened by its temperature already.
+    """
+    found: torch.Tensor = _Softened.apply(log_p_no, log_q_no, how)
+    return found * how.temperature**2
+
+
+class _Softened(torch.autograd.Function):
+    """A divergence, with its gradient by log-probabilities that come of a softmax."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, log_p_no: torch.Tensor, log_q_no: torch.Tensor, how: Divergence
+    ) -> torch.Tensor:
+        log_p = log_p_no.to(log_q_no.dtype).clamp(min=FLOOR)
+        log_q = log_q_no.clamp(min=FLOOR)
+        q = log_q.exp()
+        nats, by_q = _nats(log_p, log_q.clone(), how)
+        # It is known but for q times a constant, which changes nothing where q's sum is 1.
+        ctx.save_for_backward(by_q - q * by_q.sum(1, keepdim=True))
+        return nats
+
+    @staticmethod
+    def backward(ctx: Any, by_n: torch.Tensor) -> tuple[None, torch.Tensor, None]:
+        (by_q,) = ctx.saved_tensors
+        return None, by_q * by_n[:, None], None
 
 
 def apart_by(teacher: Teacher, divergence: Divergence, kept: torch.Tensor, classes: int) -> Apart:

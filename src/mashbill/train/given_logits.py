@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mashbill.train.logit_kd import LogitKdSpec
 
 _BARE = "it has no logits"
+_ACROSS = "set across = 'chunks' or 'common', which aligns tokens by their bytes"
 _OR_NO_BASE = "or leave base out, and a new student gets the teacher's tokenizer"
 
 
@@ -62,15 +63,15 @@ class LiveTeacher(Given):
         """
         if apart := other_map(teacher.ids, ids_digest(encoder.tokenizer)):
             msg = (
-                f"the teacher has another tokenizer than {base.title}: {apart}; name a teacher and "
-                f"a base of one family, {_OR_NO_BASE}"
+                f"the teacher has another tokenizer than {base.title}: {apart}; {_ACROSS}, name a "
+                f"teacher and a base of one family, {_OR_NO_BASE}"
             )
             raise InputError(msg)
         if apart := other_reading(teacher.reading, encoder.reading):
             msg = (
                 f"the teacher reads texts otherwise than {base.title}: {apart}, so that it would "
-                "be asked what it was not trained on; name a teacher and a base with one "
-                f"tokenizer.json, {_OR_NO_BASE}"
+                f"be asked what it was not trained on; {_ACROSS}, name a teacher and a base with "
+                f"one tokenizer.json, {_OR_NO_BASE}"
             )
             raise InputError(msg)
         self._teacher = teacher

@@ -36,6 +36,7 @@ _OF_ROWS = ("prompt", "answer", *HOW_READ)
 class LogitKdSpec(LearningSpec):
     """``kind = "logit_kd"``."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"across"})
     references: ClassVar[tuple[str, ...]] = (*LearningSpec.references, "teacher")
 
     kind: Literal["logit_kd"] = "logit_kd"
@@ -47,6 +48,11 @@ class LogitKdSpec(LearningSpec):
     hold logits they have to be its"""
     live: bool = False
     """whether the teacher runs beside the student; else inputs hold its logits"""
+    across: Literal["refuse", "chunks", "common", "prefixes", "uld"] = "refuse"
+    """what is learned of a live teacher with another tokenizer, by tokens that are the same bytes:
+    how likely it finds the bytes (chunks); its distribution over the tokens that both have, all
+    others being one (common) or of the token that they begin with (prefixes), and chunks elsewhere;
+    sorted probabilities, which tell no token from another (uld)"""
     divergence: Literal["forward", "reverse", "skewed", "skewed-reverse", "jsd", "tv"] = "forward"
     """what the student's distribution is held against the teacher's by; sampled logits take
     forward alone"""
@@ -91,6 +97,25 @@ class LogitKdSpec(LearningSpec):
             raise ValueError(msg)
         if self.width % self.heads or self.width // self.heads % 2:
             msg = f"width = {self.width} must be an even multiple of heads = {self.heads}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _is_across_two_tokenizers(self) -> LogitKdSpec:
+        if self.across == "refuse":
+            return self
+        if not self.live:
+            msg = (
+                f"across = {self.across!r} aligns what student and teacher read, and logits that "
+                "are kept are of one tokenizer's tokens: set live = true and a teacher, or leave "
+                "it out"
+            )
+            raise ValueError(msg)
+        if not self.base:
+            msg = (
+                f"across = {self.across!r} is of a base with a tokenizer of its own, and a new "
+                "student gets the teacher's: add base = one of [models.*], or leave it out"
+            )
             raise ValueError(msg)
         return self
 
