@@ -13,7 +13,7 @@ UNKNOWN = "<unk>"
 ENDS = ("<s>", "</s>")
 WORDS = (
     "The red fox and the blue bird say yes or no to a name, a place, an amount. The bird was not "
-    "in the green tree. Question: what is it? Answer: it is good, bad or fair; 0 1 2 3 4 5 6 7 8 9. "
+    "in the green tree. Question: what is it? Answer: it is good or bad; 0 1 2 3 4 5 6 7 8 9. "
 )
 TURNS = (
     "{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
@@ -48,9 +48,7 @@ def unigram(texts=(*TEXTS, WORDS), scheme="always"):
 def named_bytes(texts=(WORDS,), *, are_special=False):
     """BPE as Llama 2 has it: a normaliser puts the marker there, and bytes have names."""
     tokens = Tokenizer(models.BPE(byte_fallback=True, unk_token=UNKNOWN, fuse_unk=True))
-    tokens.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
-    )
+    tokens.pre_tokenizer = pre_tokenizers.Metaspace()  # no token goes over a word's end
     trainer = trainers.BpeTrainer(
         vocab_size=450,
         special_tokens=[UNKNOWN, *ENDS, *(f"<0x{n:02X}>" for n in range(256))],
@@ -64,6 +62,10 @@ def named_bytes(texts=(WORDS,), *, are_special=False):
             decoders.Fuse(),
             decoders.Strip(" ", 1, 0),
         ]
+    )
+    tokens.pre_tokenizer = None
+    tokens.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
     )
     told = json.loads(tokens.to_str())
     if not are_special:

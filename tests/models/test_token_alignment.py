@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ CUTS = st.lists(st.integers(0, 12), max_size=8)
 
 def spans_of(cuts, size):
     places = [0, *sorted(min(cut, size) for cut in cuts), size]
-    return [(a, b) for a, b in zip(places, places[1:], strict=False)]
+    return list(pairwise(places))
 
 
 @law(200)
@@ -161,7 +163,7 @@ def test_an_answer_that_was_cut_is_aligned_as_far_as_it_goes(tmp_path):
 def test_what_is_not_the_same_text_is_refused(tmp_path):
     own = reader(tmp_path, bytes_bpe(), "own")
     lower = reader(tmp_path, bytes_bpe(normaliser=normalizers.Lowercase()), "lower")
-    with pytest.raises(UnalignedError, match="lower changes texts.*Lowercase"):
+    with pytest.raises(UnalignedError, match=r"lower changes texts.*Lowercase"):
         text_groups(own, lower, "Is The fox red?")
     assert text_groups(own, lower, "is the fox red?")[0]
     one, other = (own.answers([own.encoder.text(each)])[0][0] for each in ("yes", "yes, it is"))

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.errors import InputError
-from mashbill.models.token_alignment import Answered, UnalignedError, align
+from mashbill.models.token_alignment import UnalignedError, align
 from mashbill.train.aligned_rows import AlignedPair, Pair, row_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ LEAST_PREFERRED = 0.75
 """share of pairs in which the right one is preferred; by chance it is a half"""
 FEWEST_PAIRS = 8
 """pairs below which nothing is said"""
+FEWEST_TOKENS = 32
+"""tokens of the teacher's below which its nats say nothing"""
 MOST_OF_UNIFORM = 0.9
 """nats of a token, of those of all tokens being alike"""
 LEAST_MASS = 0.5
@@ -64,6 +66,8 @@ class _Tried:
     pair: Pair
     aligned: AlignedPair
     text: bytes
+    untold: int
+    """bytes of its first token, where nothing stands before a text to tell it"""
     sums: np.ndarray = field(default_factory=lambda: np.empty(0))
     """the teacher's log-probability of each group"""
 
@@ -110,8 +114,11 @@ def _tried(teacher: CrossTeacher, pair: Pair) -> _Tried:
         np.array([row_of(group) for group in groups], np.int64).reshape(-1, 6),
     )
     own = pair.student
-    ids = [i for i in own.ids[own.begin : own.end] if i not in teacher.student.ends]
-    return _Tried(pair, found, b"".join(teacher.student.bytes.of(ids)))
+    begin = own.begin if own.text_from < 0 else own.text_from
+    ids = [i for i in own.ids[begin : own.end] if i not in teacher.student.ends]
+    pieces = teacher.student.bytes.of(ids)
+    untold = len(pieces[0]) if pieces and begin == 0 else 0
+    return _Tried(pair, found, b"".join(pieces), untold)
 
 
 def _agreement(teacher: CrossTeacher, tried: Sequence[_Tried]) -> dict[str, Any]:
@@ -133,6 +140,7 @@ def _agreement(teacher: CrossTeacher, tried: Sequence[_Tried]) -> dict[str, Any]
         tokens += len(whole)
     size = teacher.teacher.vocabulary
     return {
+        "tried_tokens": tokens,
         "sums_apart": float(f"{apart:.3g}"),
         "teacher_nats_a_token": round(nats / max(1, tokens), 4),
         "of_uniform": round(nats / max(1, tokens) / float(np.log(max(2, size))), 4),
@@ -143,7 +151,7 @@ def _cover(teacher: CrossTeacher, tried: Sequence[_Tried]) -> dict[str, Any]:
     groups = np.concatenate([each.aligned.groups for each in tried])
     size = groups[:, 4]
     covered = max(1, int(size.sum()))
-    there = max(1, sum(len(each.text.strip()) for each in tried))
+    there = max(1, sum(len(each.text.strip()) - each.untold for each in tried))
     found = {
         "tried": len(tried),
         "covered_bytes": round(min(1.0, covered / there), 4),
@@ -167,18 +175,18 @@ def _preferences(teacher: CrossTeacher, tried: Sequence[_Tried], seed: int) -> d
             wrong = _score(teacher, each.pair, each.pair, text)
             if wrong is not None:
                 pairs += 1
-                right += bool(each.sums.sum() > wrong)
+                right += bool(_a_byte(each.sums, each.aligned) > wrong)
     own = exchanged = 0
     for one, other in zip(tried[::2], tried[1::2], strict=False):
         if one.text == other.text or one.pair.student.begin <= 1 or other.pair.student.begin <= 1:
             continue
-        found = [
-            _score(teacher, one.pair, other.pair, other.text),
-            _score(teacher, other.pair, one.pair, one.text),
-        ]
-        if found[0] is not None and found[1] is not None:
+        first = _score(teacher, one.pair, other.pair, other.text)
+        second = _score(teacher, other.pair, one.pair, one.text)
+        if first is not None and second is not None:
+            right_way = _a_byte(one.sums, one.aligned) * len(one.text)
+            right_way += _a_byte(other.sums, other.aligned) * len(other.text)
             exchanged += 1
-            own += bool(one.sums.sum() + other.sums.sum() > found[0] + found[1])
+            own += bool(right_way > first * len(other.text) + second * len(one.text))
     return {
         "order_pairs": pairs,
         "order_preferred": round(right / pairs, 4) if pairs else None,
@@ -219,8 +227,9 @@ def _score(teacher: CrossTeacher, asked: Pair, like: Pair, text: bytes) -> float
         ids = reader.encoder.tokenizer.encode(text.decode(), add_special_tokens=False).ids
         last = other.ids[other.end - 1]
         ids += [last] if last in reader.ends else []
-        begun = list(answer.ids[: answer.begin])
-        sides.append(Answered([*begun, *ids], len(begun), len(begun) + len(ids)))
+        begun = list(answer.ids[: answer.begin if answer.text_from < 0 else answer.text_from])
+        whole = [*begun, *ids]
+        sides.append(answer._replace(ids=whole, end=len(whole)))
     context = teacher.teacher.context
     try:
         groups = align(teacher.student, sides[0], teacher.reader, sides[1], context=context)
@@ -233,7 +242,15 @@ def _score(teacher: CrossTeacher, asked: Pair, like: Pair, text: bytes) -> float
         [np.array(sides[1].ids[: context or None], np.int64)],
         np.array([row_of(group) for group in groups], np.int64),
     )
-    return float(teacher.teacher_sums([pair]).sum())
+    return _a_byte(teacher.teacher_sums([pair]).cpu().numpy(), pair)
+
+
+def _a_byte(sums: np.ndarray, *pairs: AlignedPair) -> float:
+    """Return the log-probability of groups, in nats a byte of theirs.
+
+    What is told by nothing, a text's first token, is in no group, so that bytes may differ.
+    """
+    return float(sums.sum()) / max(1, sum(int(pair.groups[:, 4].sum()) for pair in pairs))
 
 
 def _judge(measures: Mapping[str, Any], *, across: str) -> None:
@@ -266,7 +283,7 @@ def _judge(measures: Mapping[str, Any], *, across: str) -> None:
                 _UNTAUGHT,
             )
         break
-    if measures["of_uniform"] > MOST_OF_UNIFORM:
+    if measures["tried_tokens"] >= FEWEST_TOKENS and measures["of_uniform"] > MOST_OF_UNIFORM:
         _refuse(
             f"the teacher gives the tokens of answers {measures['teacher_nats_a_token']:.2f} nats "
             f"each, {measures['of_uniform']:.0%} of what all tokens being alike would (at most "
