@@ -1,4 +1,4 @@
-"""Students that learn of a teacher with another tokenizer, through the real runner and beside it."""
+"""Students that learn of a teacher with another tokenizer, through the runner and beside it."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, taught, monkey
 
 
 def permuted(folder):
-    """A teacher whose ids stand for other texts than its weights were trained on, as many of them."""
+    """As many ids, which stand for other texts than the weights were trained on."""
     file = folder / "tokenizer.json"
     told = json.loads(file.read_text())
     vocabulary = told["model"]["vocab"]
@@ -463,7 +463,7 @@ def test_sums_that_are_not_the_answers_are_refused(pair, monkeypatch):
                 each.groups[:, 2:4] += 1
 
     monkeypatch.setattr(CrossTeacher, "teacher_sums", moved)
-    with pytest.raises(InputError, match="their sums lie .* of it apart"):
+    with pytest.raises(InputError, match=r"their sums lie .* of it apart"):
         signal_test(cross, kept, {"answers": 12, "aligned": 12}, 1)
 
 
