@@ -120,7 +120,7 @@ MAY_OPEN = {
     "core.threads:usable_cores": "the kernel's own numbers",
     "models.logit_cache:_unpack": "flat files in the stage's scratch, to be written",
     "train.aligned_rows:aligned_rows": "our own scratch",
-    "train.aligned_rows:write": "our own scratch",
+    "train.aligned_rows:keep": "our own scratch",
     "train.examples:_read": "our own scratch",
     "train.examples:examples": "our own scratch",
     "verifiers.code.bare:__init__": "the package's own program for the sandbox",

@@ -121,7 +121,7 @@ def aligned_rows(
     folder = ctx.work / "aligned"
     if not (folder / _DONE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _Aligning(spec, ctx, data, student, teacher, context).write(folder)
+        _Aligning(spec, ctx, data, student, teacher, context).keep(folder)
     places = np.load(folder / "places.npz", allow_pickle=False)
     told = read_json(folder / _DONE)
     kept = [Pair(*(Answered(*side) for side in pair)) for pair in told.pop("kept")]
@@ -163,7 +163,7 @@ class _Aligning:
         self._each = max(1, len(data) // _KEPT)
         """how far apart the sequences are whose answers are kept"""
 
-    def write(self, folder: Path) -> None:
+    def keep(self, folder: Path) -> None:
         ends, of, group_ends = array("q"), array("q"), array("q")
         at = 0
         with (
