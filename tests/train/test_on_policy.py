@@ -11,17 +11,19 @@ import torch
 from safetensors.torch import load_file
 from tests_on_policy import ON_POLICY, PROMPTS, SERVED, asked, on_policy, sure, trained
 from tests_scoring import scoring
-from tests_support import rows_of, run_toy
+from tests_support import execute, rows_of, run_toy
 from tests_tiny_base import make_base
 from tests_training import BASE, digest_of
 from transformers import AutoModelForCausalLM
 
-from mashbill import load_recipe
+from mashbill import Signer, Store, load_recipe
 from mashbill.core.curves import read_curves
 from mashbill.core.errors import MashbillError
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
+from mashbill.plan import build
+from mashbill.run.executor import Execution
 from mashbill.run.rederiving import Rederiver
 from mashbill.train import sampled_steps
 
@@ -426,6 +428,21 @@ def test_a_model_is_made_again_from_its_rollouts_without_the_server(tmp_path, mo
     assert found["rollouts"] == want["rollouts"]
     assert found["weights"] == want["weights"]
     assert found["loss"] == want["loss"]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(tmp_path):
+    """The denominator is of all processes, and each has its part of the rollouts."""
+    keys = "teachers = { big = 1.0, other = 3.0 }\nteacher_by = 'who'\n"
+    alone = trained(tmp_path / "r", keys, stages=TWO, others=("other",))
+    recipe = load_recipe(tmp_path / "r" / "some.toml")
+    two = Store(tmp_path / "two", Signer.default())
+    how = Execution(tmp_path / "cache", threads=1, processes=2)
+    execute(build(recipe, two), two, how)
+    assert curve(two, "loss") == pytest.approx(curve(alone, "loss"), rel=1e-5)
+    assert curve(two, "gradient_norm") == pytest.approx(curve(alone, "gradient_norm"), rel=1e-4)
+    ours, theirs = weights_of(two), weights_of(alone)
+    assert all(torch.allclose(value, theirs[name], atol=2e-3) for name, value in ours.items())
 
 
 def test_a_recipe_of_two_prompts_and_one_attempt_runs(tmp_path):

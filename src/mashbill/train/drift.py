@@ -2,8 +2,9 @@
 
 A student that is held to a teacher's tokens can come to write for ever, or the same thing again: a
 teacher that reads a repetition finds the next one likely. So each step has, as curves, the mean
-tokens of a completion, the share that no end came of, and the share of pieces of four tokens that
-stood in their completion before; and what moves far from where it began is told.
+tokens of a completion, the share that no end came of, and the share that ends in a few tokens said
+over and over; and what moves far from where it began is told. Names and figures are those of
+:mod:`mashbill.train.watching`, which watches what is done for rewards.
 """
 
 from __future__ import annotations
@@ -12,29 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mashbill.train.sampling import repeats
+from mashbill.train.watching import FEWEST, SHARE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PIECE = 4
-_EDGE = 0.1
-"""share of the steps that is the beginning, and the end"""
+_AT_LEAST = 3
+"""steps that are the beginning, and the end, at least"""
 _LONGER = 2.0
 """times that completions become longer, or shorter"""
 _MORE = 0.2
 """by which a share grows"""
 
 
-def repeated(ids: Sequence[int]) -> float:
-    """Return the share of a text's pieces of four tokens that stood in it before; 0 if it has none.
-
-    Args:
-        ids: its tokens.
-    """
-    pieces = [tuple(ids[at : at + _PIECE]) for at in range(len(ids) - _PIECE + 1)]
-    return 1 - len(set(pieces)) / len(pieces) if pieces else 0.0
-
-
-def form_of(ids: Sequence[Sequence[int]], is_cut: Sequence[bool]) -> dict[str, float]:
+def form_of(ids: Sequence[list[int]], is_cut: Sequence[bool]) -> dict[str, float]:
     """Return what the curves of a step have of the form of its completions.
 
     Args:
@@ -42,11 +35,11 @@ def form_of(ids: Sequence[Sequence[int]], is_cut: Sequence[bool]) -> dict[str, f
         is_cut: whether no end came of it.
     """
     if not len(ids):
-        return {"completion_tokens": 0.0, "cut_off": 0.0, "repeated": 0.0}
+        return {"completion_tokens": 0.0, "truncated": 0.0, "repeating": 0.0}
     return {
         "completion_tokens": float(np.mean([len(each) for each in ids])),
-        "cut_off": float(np.mean(np.asarray(is_cut, bool))),
-        "repeated": float(np.mean([repeated(each) for each in ids])),
+        "truncated": float(np.mean(np.asarray(is_cut, bool))),
+        "repeating": float(np.mean([repeats(each) for each in ids])),
     }
 
 
@@ -58,14 +51,16 @@ def drifted(steps: Sequence[dict[str, float]]) -> tuple[dict[str, list[float]], 
     """
     if not steps:
         return {}, []
-    many = max(1, round(len(steps) * _EDGE))
+    many = max(_AT_LEAST, len(steps) // SHARE)
     found = {
         name: [
             float(np.mean([step[name] for step in some])) for some in (steps[:many], steps[-many:])
         ]
         for name in steps[0]
     }
-    warned = []
+    warned: list[str] = []
+    if len(steps) < FEWEST:
+        return found, warned
     before, after = found["completion_tokens"]
     if min(before, after) > 0 and not 1 / _LONGER <= after / before <= _LONGER:
         word = "longer" if after > before else "shorter"
@@ -73,8 +68,8 @@ def drifted(steps: Sequence[dict[str, float]]) -> tuple[dict[str, list[float]], 
             f"completions became much {word}: {before:.1f} tokens at the beginning, {after:.1f} in "
             "the end; see whether they are better"
         )
-    for name, what in (("cut_off", "reach max_new_tokens without an end"),
-                       ("repeated", "repeat what they said")):  # fmt: skip
+    for name, what in (("truncated", "reach max_new_tokens without an end"),
+                       ("repeating", "end in a few tokens said over and over")):  # fmt: skip
         before, after = found[name]
         if after - before > _MORE:
             warned.append(
