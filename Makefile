@@ -57,7 +57,7 @@ recipes: $(VENV)/tested  ## students that learn from a teacher, one recipe after
 		rm recipes/.$$name.toml; \
 	done
 
-test: $(VENV)/tested  ## tests, against the wheel; laws on a fifth of their examples
+test: $(VENV)/tested  ## tests, against the wheel; laws on a tenth of their examples
 	MASHBILL_HYPOTHESIS=quick $(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "not slow"
 
 slow: $(VENV)/tested  ## those that take their time: kills, real servers, long chains, every environment; laws on all of their examples

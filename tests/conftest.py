@@ -46,7 +46,7 @@ def pytest_configure(config):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     for marker in (
         "few(count): `make test` runs so many of its cases, `make slow` the rest",
-        "law: hypothesis gives its examples; `make test` tries a fifth of them, `make slow` all",
+        "law: hypothesis gives its examples; `make test` tries a tenth of them, `make slow` all",
     ):
         config.addinivalue_line("markers", marker)
 

@@ -17,7 +17,7 @@ def test_by_default_the_same_examples_are_tried_each_time():
     if (profile := chosen_profile()) != "nightly":
         assert settings().derandomize
         assert law(7).derandomize
-        assert law(7).max_examples == {"quick": 2, "default": 7}[profile]
+        assert law(7).max_examples == {"quick": 1, "default": 7}[profile]
         assert settings().database is None
     assert law().deadline is None
 
@@ -40,8 +40,8 @@ def test_at_night_there_are_more_and_random_ones():
     assert _tried("").stdout.split() == ["10", "True", "100"]
 
 
-def test_what_is_quick_is_a_fifth_and_the_rest_is_tried_by_make_slow():
-    assert _tried("quick").stdout.split() == ["2", "True", "20"]
+def test_what_is_quick_is_a_tenth_and_the_rest_is_tried_by_make_slow():
+    assert _tried("quick").stdout.split() == ["1", "True", "10"]
     recipes = (TESTS.parent / "Makefile").read_text().split("\n\n")
     (quick,) = (r for r in recipes if r.startswith("test:"))
     (slow,) = (r for r in recipes if r.startswith("slow:"))

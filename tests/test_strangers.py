@@ -266,6 +266,7 @@ def ended(*arguments):
     return end.value.code
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("text", [NASTY[0], NASTY[8], NASTY[10], NASTY[11], ALL.replace("\0", "")])
 def test_errors_about_names_of_a_stranger(tmp_path, text, capfd):
     """Names of artifacts, files, options and values that are not there, or cannot be."""

@@ -9,7 +9,7 @@ A law says how many examples it is worth, and nothing else::
 Without ``law`` it is tried on 100. Examples are derived from the test itself, so no run fails by
 chance. ``MASHBILL_HYPOTHESIS`` names another profile than the default:
 
-- ``quick`` tries a fifth, the simplest ones: `make test` sets it. Laws that are tried on fewer so
+- ``quick`` tries a tenth, the simplest ones: `make test` sets it. Laws that are tried on fewer so
   are marked ``law``, and `make slow` tries them again on all.
 - ``nightly`` tries 25 times as many, drawn at random anew each time; what fails is printed as a
   ``@reproduce_failure`` line, and belongs beside the law as an ``@example``, or written out.
@@ -23,7 +23,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-PROFILES = {"quick": 0.2, "default": 1, "nightly": 25}
+PROFILES = {"quick": 0.1, "default": 1, "nightly": 25}
 """profile -> how many times the examples that a law is worth"""
 VARIABLE = "MASHBILL_HYPOTHESIS"
 

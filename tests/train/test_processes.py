@@ -230,7 +230,7 @@ def tuned_by(tmp_path, recipe, rows):
     return [trained(path, tmp_path / f"{count}" / "store", count)[1] for count in (1, 2)]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_two_processes_fine_tune_as_one(method, tmp_path):
     rows = [
