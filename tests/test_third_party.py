@@ -76,7 +76,7 @@ def test_the_walk_of_the_page_holds_and_says_what_it_rests_on(handed):
     assert "holds: relabelled@1 row 3" in proof
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["entry", "manifest", "teacher", "cut", "key"])
 def test_the_same_walk_finds_what_was_done_to_the_store(handed, tmp_path, what):
     folder, keyid = handed

@@ -86,6 +86,7 @@ def pool(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_manifests_are_those_of_one_worker_though_workers_are_killed(alone, pool, tmp_path):
     recipe, wanted = alone
     display = KillsWorkers(lambda: pool[0].pids if pool else [], 3)

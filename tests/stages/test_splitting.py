@@ -41,6 +41,7 @@ def rows(count=240):
     ]  # fmt: skip
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("size", [1, 37, 4096])
 @pytest.mark.parametrize("by", [["user"], ["task"], ["cluster"]])
 def test_no_group_is_divided(tmp_path, by, size):
@@ -78,6 +79,7 @@ def test_a_long_chain_is_one_group_in_few_rounds():
     assert (found == 0).all()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [1, 50, 4096])
 def test_what_ties_rows_together_through_others_is_not_divided(tmp_path, size):
     # u0 - t0 - u1 - t1 - u2 ...: chains of ten users each

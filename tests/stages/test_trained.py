@@ -116,6 +116,7 @@ def rows(store, name):
     return data.read(0, data.num_rows)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("count", range(2, 8))
 def test_every_trainer_saves_what_it_trained(tmp_path, count):
     labels = NAMES[:count]

@@ -304,6 +304,7 @@ def long_stream(case):
         {"index": n, "function": {"name": "f"}}]}}]} for n in range(PIECES)]  # fmt: skip
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", [*LONG_STREAMS, CALLS])
 def test_a_stream_of_many_pieces_is_put_together_once(case):
     """With each piece added to the ones before it, this takes minutes, in which nobody is heard."""

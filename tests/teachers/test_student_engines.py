@@ -44,6 +44,7 @@ def by_openvino(home, name):
     return OpenVinoStudent(home / name, (name * 64)[:64], home / "cache", 1, 4)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [*KINDS, "text", "tied"])
 def test_openvino_writes_and_weighs_what_transformers_does(home, name):
     own, other = CausalWriter.load(home / name, 1), by_openvino(home, name)

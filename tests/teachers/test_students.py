@@ -228,6 +228,7 @@ def test_a_run_that_is_cut_off_while_it_writes_goes_on(chain, tmp_path, monkeypa
     assert not set(told) & {question.body for question in asked[:12]}
 
 
+@pytest.mark.slow
 def test_worker_processes_load_it_themselves_and_write_the_same(chain, tmp_path):
     recipe = shutil.copytree(chain.root.parent, tmp_path / "two", ignore=_stores) / "some.toml"
     store = Store(tmp_path / "store", Signer.default())

@@ -344,6 +344,7 @@ def test_tokenising_goes_on_where_it_was_killed(tmp_path, monkeypatch, stops):
     assert again.left_out == whole.left_out
 
 
+@pytest.mark.slow
 def test_threads_change_no_more_than_rounding(tmp_path):
     from tests_support import execute
 
