@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -76,7 +76,8 @@ def origin(kind: str, *groups: str) -> dict[str, str]:
     point = _point(kind, groups)
     if point is None or point.dist is None:
         return {}
-    return {"distribution": point.dist.name, "version": point.dist.version}
+    name, version = _named(point.dist)
+    return {"distribution": name, "version": version}
 
 
 def origins(kinds: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
@@ -173,12 +174,18 @@ def _told(doing: str, point: EntryPoint, error: BaseException) -> PluginError:
     )
 
 
+@cache
+def _named(distribution: Distribution) -> tuple[str, str]:
+    """Return name and version, read once: importlib parses the whole README at each question."""
+    return distribution.name, distribution.version
+
+
 def _maker(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "of no name"
+    return " ".join(_named(point.dist)) if point.dist is not None else "of no name"
 
 
 def _is_own(point: EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name == NAME
+    return point.dist is not None and _named(point.dist)[0] == NAME
 
 
 def _top(point: EntryPoint) -> str:
