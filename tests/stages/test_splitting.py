@@ -41,7 +41,7 @@ def rows(count=240):
     ]  # fmt: skip
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [1, 37, 4096])
 @pytest.mark.parametrize("by", [["user"], ["task"], ["cluster"]])
 def test_no_group_is_divided(tmp_path, by, size):

@@ -181,7 +181,7 @@ def written(teacher, asked):
     return [answer.text for answer in teacher.answer(asked)]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHARING)
 def test_a_beginning_that_a_batch_shares_is_computed_once_and_changes_no_answer(
     greedy, monkeypatch, kind
