@@ -127,6 +127,9 @@ width = 16
 layers = 1
 """
 STUDENTS = """
+[verifiers.same]
+kind = "exact"
+
 [models.small]
 kind = "gguf"
 
@@ -140,6 +143,19 @@ kind = "dpo"
 inputs = ["texts"]
 base = "small"
 rejected = "mood"
+
+[stages.paid]
+kind = "grpo"
+inputs = ["texts"]
+base = "small"
+by = "same"
+reference = "mood"
+
+[stages.sampling]
+kind = "on_policy"
+inputs = ["texts"]
+base = "small"
+teacher = "t"
 
 [stages.distilled]
 kind = "logit_kd"

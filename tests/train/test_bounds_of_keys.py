@@ -12,14 +12,25 @@ from pydantic import ValidationError
 from mashbill.stages.logits import LogitsSpec
 from mashbill.train.classifier import ClassifierSpec
 from mashbill.train.dpo import DpoSpec
+from mashbill.train.grpo import GrpoSpec
 from mashbill.train.logit_kd import LogitKdSpec
 from mashbill.train.merge import MergeSpec
+from mashbill.train.on_policy import OnPolicySpec
 from mashbill.train.pretrain import PretrainSpec
 from mashbill.train.quantise import QuantiseSpec
+from mashbill.train.sampled_keys import SampledSpec
 from mashbill.train.sft import SftSpec
 
 NEEDED: dict[type, dict[str, Any]] = {
     DpoSpec: {"inputs": ("said",), "base": "b"},
+    GrpoSpec: {"inputs": ("said",), "base": "b", "by": "v"},
+    OnPolicySpec: {
+        "inputs": ("said",),
+        "base": "b",
+        "teachers": {"t": 1.0},
+        "mix": 0.1,
+        "given": "text",
+    },  # fmt: skip
     SftSpec: {"inputs": ("said",), "base": "b"},
     LogitKdSpec: {"inputs": ("said",), "teacher": "t", "live": True},
     LogitsSpec: {"input": "said", "teacher": "t"},
@@ -28,15 +39,29 @@ NEEDED: dict[type, dict[str, Any]] = {
     MergeSpec: {"models": {"a": 1.0, "b": 1.0}},
     QuantiseSpec: {"model": "m"},
 }
-SHARES = {"warmup", "dropout", "ce_weight", "heldout_share", "weight_decay", "smoothing"}
+SHARES = {
+    "warmup",
+    "dropout",
+    "ce_weight",
+    "heldout_share",
+    "weight_decay",
+    "smoothing",
+    "kl",
+    "mix",
+}
 """may be nothing, so that next to nothing is no surprise"""
+
+
+REFUSED = {"weights", "truncated", "most_ratio"}
+"""of trainers that sample: the first is refused, the second may be a penalty, from -10 to 1, the
+third is 1 at least"""
 
 
 def floats():
     for spec in NEEDED:
         for key, field in spec.model_fields.items():
             kinds = (field.annotation, *get_args(field.annotation))
-            if float in kinds:
+            if float in kinds and not (issubclass(spec, SampledSpec) and key in REFUSED):
                 yield spec, key
 
 

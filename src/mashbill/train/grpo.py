@@ -58,10 +58,10 @@ class GrpoSpec(SampledSpec):
     normalise: Literal["constant", "token", "sequence"] = "constant"
     """what the loss is divided by: attempts x max_new_tokens (Dr.GRPO's), the tokens that are
     learned, or each attempt by its own tokens (GRPO's)"""
-    clip_low: float = Field(default=0.2, gt=0, lt=1)
+    clip_low: float = Field(default=0.2, ge=1e-6, lt=1)
     """a token whose probability fell by more than this share since it was sampled is pushed down no
     further"""
-    clip_high: float = Field(default=0.2, gt=0, le=10)
+    clip_high: float = Field(default=0.2, ge=1e-6, le=10)
     """one whose probability rose by more than this share is pushed up no further"""
     kl: float = Field(default=0.0, ge=0, le=100)
     """what the divergence from the base counts in the loss (estimator k3)"""

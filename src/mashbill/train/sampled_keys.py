@@ -58,7 +58,7 @@ class SampledSpec(AdaptedSpec):
     """tokens of a completion, at most"""
     temperature: float = Field(default=1.0, ge=0.01, le=100)
     """that the student samples at"""
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, ge=1e-6, le=1)
     """share of the likeliest tokens that are sampled from; below 1 it is not what is learned of"""
     sample_tokens: int = Field(default=16_384, gt=0)
     """tokens, of prompts and completions, that are sampled at once at most"""
