@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from tests_laws import law
 
 from mashbill.core.errors import InputError
 from mashbill.core.model import Decoding
-from mashbill.models import packed_attention
+from mashbill.models import packed_attention, sampled, sampled_precision
 from mashbill.models.causal_base import CausalBase
 from mashbill.models.sampled import sample
 from mashbill.models.sampled_cache import Reader, Way, attending, resting
@@ -120,6 +122,48 @@ def test_adapters_and_packed_attention_are_as_plain_reading(adapter, temperature
         with model.disable_adapter():
             other = taken(model, prompts, decoding=Decoding(temperature=temperature))
         assert [each.logprobs for each in other] != [each.logprobs for each in found]
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+def test_in_bfloat16_logits_are_of_a_head_in_float32_and_weights_come_back(adapter, tied):
+    """As steps of training compute them: states under autocast, and the head's product whole."""
+    base = CausalBase(sharp(tie_word_embeddings=tied), "tiny", packs=True)
+    head, _ = base.head
+    model = base.model = with_adapter(base.model) if adapter else base.model
+    before = {name: (each.data_ptr(), each.dtype) for name, each in model.named_parameters()}
+    prompts = prompts_of(6, 3, 6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = taken(model, prompts)
+    after = {name: (each.data_ptr(), each.dtype) for name, each in model.named_parameters()}
+    assert after == before
+    assert "forward" not in vars(model.get_output_embeddings())
+    model.eval()
+    for prompt, each in zip(prompts, found, strict=True):
+        ids = torch.tensor([*prompt, *each.ids])
+        with torch.no_grad(), base.together([len(ids)]):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                states = base.states([ids])
+            logits = states.float() @ head.T / 0.7
+        told = torch.log_softmax(logits, 1)[len(prompt) - 1 : -1]
+        told = told.gather(1, torch.tensor(each.ids)[:, None])[:, 0]
+        np.testing.assert_allclose(each.logprobs, told, atol=0.2)
+        assert np.abs(np.array(each.logprobs) - told.numpy()).mean() < 0.05
+
+
+def test_rounding_weights_once_is_what_autocast_does_each_time(monkeypatch):
+    model = sharp()
+    prompts = prompts_of(6, 3, 6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = taken(model, prompts)
+
+        @contextmanager
+        def head_alone(plain, device):
+            with sampled_precision._in_float32(plain.get_output_embeddings(), device):
+                yield
+
+        monkeypatch.setattr(sampled, "rounded_once", head_alone)
+        assert taken(model, prompts) == found
 
 
 def test_what_is_likeliest_is_what_others_find_likeliest():

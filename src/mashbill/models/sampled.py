@@ -18,6 +18,7 @@ from mashbill.models.positions import positions_of
 from mashbill.models.products import fast_linear
 from mashbill.models.sampled_cache import Reader, attending, plain_of, resting
 from mashbill.models.sampled_drawing import drawn
+from mashbill.models.sampled_precision import rounded_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,8 +61,9 @@ def sample(
 ) -> list[Sampled]:
     """Return what a model goes on with, for each prompt.
 
-    It computes in what holds around it (autocast), leaves no gradient, draws nothing from torch's
-    own generators, and leaves the model in the mode and with the attention that it had.
+    It computes in what holds around it (under autocast the head stays float32), leaves no gradient,
+    draws nothing from torch's own generators, and leaves the model in the mode and with the
+    attention that it had.
 
     Args:
         model: a causal language model of transformers, with an adapter of peft or without, in
@@ -83,7 +85,8 @@ def sample(
     if len(prompts) != len(draws):
         msg = f"{len(prompts)} prompts and {len(draws)} generators"
         raise ValueError(msg)
-    _check(plain_of(model).config, prompts, most)
+    plain = plain_of(model)
+    _check(plain.config, prompts, most)
     numbers = np.zeros((len(prompts), most))
     if decoding.temperature:
         for row, draw in zip(numbers, draws, strict=True):
@@ -92,11 +95,12 @@ def sample(
     with torch.no_grad(), fast_linear(), resting(model), attending(model):
         reader = Reader(model)
         texts = [_Text(place, tuple(prompt)) for place, prompt in enumerate(prompts)]
-        for batch in _batches(texts, most, batch_tokens, even=not reader.way.pads):
-            own = torch.from_numpy(numbers[[text.place for text in batch]])
-            writing = _Writing(reader, batch, ends, most)
-            writing.write(own, decoding, classes, model.device)
-            found |= writing.found()
+        with rounded_once(plain, plain.device):
+            for batch in _batches(texts, most, batch_tokens, even=not reader.way.pads):
+                own = torch.from_numpy(numbers[[text.place for text in batch]])
+                writing = _Writing(reader, batch, ends, most)
+                writing.write(own, decoding, classes, plain.device)
+                found |= writing.found()
     return [found[place] for place in range(len(prompts))]
 
 
