@@ -120,3 +120,24 @@ def test_random_rewards_follow_from_seed_step_row_and_attempt_alone():
     turned = attempts(*["x"] * 3)
     few = random_rewards(1, turned, [2, 1, 0], [0, 0, 0], "score")["reward"].to_pylist()
     assert few == [paid()[16], paid()[8], paid()[0]]
+
+
+class _Reads(FormSpec):
+    def reads(self):
+        return ("prompt", "completion", "about")
+
+
+def test_a_verifier_can_read_what_was_asked_and_what_rows_have():
+    says = _Says()
+    some = Attempts(
+        0,
+        ["x", "y"],
+        np.zeros(2, bool),
+        [{"about": 1}, {"prompt": "own", "completion": "gold"}],
+        ["q", "r"],
+    )
+    rewarding(says, _Reads(match=("a",))).columns(some)
+    assert [dict(case.row) for case in says.cases] == [
+        {"prompt": "q", "completion": "x", "about": 1},
+        {"prompt": "own", "completion": "y", "about": None},
+    ]

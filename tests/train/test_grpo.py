@@ -11,9 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests_rewarded import FORM, GRPO, grpo, rewarded
-from tests_sampled import PROMPTS
-from tests_support import rows_of, run_toy
+from tests_sampled import PROMPTS, asked
+from tests_support import rows_of, run_stages, run_toy
 from tests_tiny_base import make_base
+from tests_training import BASE, digest_of
 
 from mashbill import RecipeError
 from mashbill.core.curves import read_curves
@@ -396,3 +397,43 @@ def test_two_stages_of_prompts_are_two_inputs(tmp_path):
     store = rewarded(tmp_path / "r", stages=stages)
     positions = {row["_from"] for row in rows_of(store, "student-rollouts")}
     assert max(positions) >= 4
+
+
+JUDGES = """
+[teachers.a]
+kind = "fake"
+name = "Judge a"
+words.yes = ["a", "e", "o"]
+words.no = ["is", "awful", "x", "q"]
+"""
+JUDGED = """
+[verifiers.letters]
+kind = "rubric"
+[verifiers.letters.parts.some]
+kind = "form"
+match = ["a"]
+[verifiers.letters.parts.fine]
+kind = "judge"
+teachers = ["a"]
+prompt = "rubric.txt"
+columns = ["prompt"]
+accepts = "it is a toy, which looks for words"
+"""
+
+
+def test_a_rubric_with_a_judge_pays_and_its_teacher_is_on_the_bill(tmp_path):
+    """Each part is a column, each reward has the call that it rests on."""
+    base = make_base(tmp_path / "r" / "base")
+    text = BASE.replace("DIGEST", digest_of(base)) + JUDGED + PROMPTS + GRPO
+    files = {"asked.jsonl": asked(), "rubric.txt": "Q: {{ prompt }}\nOutput: {{ output }}\nGood?"}
+    store = run_stages(tmp_path / "r", text, files, JUDGES)
+    rows = rows_of(store, "student-rollouts")
+    for row in rows:
+        assert {"score_some", "score_fine", "_call"} <= set(row)
+        if row["outcome"] == "scored":
+            assert row["reward"] == pytest.approx((row["score_some"] + row["score_fine"]) / 2)
+            assert row["_call"]
+    lines = bill(Circuit.of_artifact(store, store.find("student")))
+    found = {line.source.name: [one.value for one in line.channels] for line in lines}
+    assert found["Judge a"] == ["judgement"]
+    assert Auditor(store.root, rederive=Rederiver(store)).run().holds

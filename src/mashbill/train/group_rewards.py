@@ -25,6 +25,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import CALL
 from mashbill.core.texts import calls_column, texts_of
 from mashbill.core.verifier import OUTCOMES, Case, Score
+from mashbill.train.grpo import OF_ATTEMPTS
 from mashbill.verifiers.scoring import REASON, SCORE, TRUNCATED, columns_of, texts_there
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
-    from mashbill.core.verifier import VerifierSession, VerifierSpec
+    from mashbill.core.verifier import VerifierSession
 
 REWARD, OUTCOME = "reward", "outcome"
 Truncated: TypeAlias = Literal["score", "leave-out"] | float
@@ -55,6 +56,8 @@ class Attempts:
     """whether no end came, bool, shape (attempts,)"""
     rows: Sequence[Mapping[str, Any]]
     """what the prompt's row of each has"""
+    asked: Sequence[str] = ()
+    """what was asked, as a text: the column ``prompt`` for a verifier, where rows have none"""
 
 
 @dataclass
@@ -114,7 +117,7 @@ class Rewarding:
         """
         spec = self.verifier.spec
         head = data.read(0, 0)
-        reads = [name for name in spec.reads() if name not in _OF_ATTEMPTS]
+        reads = [name for name in spec.reads() if name not in OF_ATTEMPTS]
         for name in reads:
             texts_there(head, name, of)
         if self.reference:
@@ -164,7 +167,10 @@ class Rewarding:
         row, output = attempts.rows[place], attempts.completions[place]
         known = row.get(self.reference) if self.reference else None
         reads = self.verifier.spec.reads()
-        beside = {name: output if name == "completion" else row.get(name) for name in reads}
+        asked = attempts.asked[place] if attempts.asked else None
+        beside = {name: row.get(name, asked if name == "prompt" else None) for name in reads}
+        if "completion" in beside:  # the attempt's own, whatever its prompt's row has
+            beside["completion"] = output
         return Case(output, None if is_missing(known) else known, beside)
 
     def _count(self, step: int, scores: Sequence[Score | None]) -> None:
@@ -188,10 +194,6 @@ class Rewarding:
             "it goes on from here"
         )
         raise InputError(msg)
-
-
-_OF_ATTEMPTS = frozenset({"completion"})
-"""columns that an attempt has whatever its prompt's row has"""
 
 
 def random_rewards(seed: int, attempts: Attempts, positions: Sequence[int], samples: Sequence[int],
@@ -220,12 +222,3 @@ def random_rewards(seed: int, attempts: Attempts, positions: Sequence[int], samp
         OUTCOME: pa.array(outcomes, pa.string()),
         REASON: pa.array(reasons, pa.string()),
     }
-
-
-def columns_given(verifier: VerifierSpec | None) -> tuple[str, ...]:
-    """Return the columns that rewards become, for plans; None for rewards that are random."""
-    if verifier is None:
-        return (REWARD, OUTCOME, REASON)
-    rules = verifier.rules
-    under = ("isolation",) if rules.isolates else ()
-    return (REWARD, OUTCOME, REASON, *under, *(f"score_{name}" for name in rules.components))

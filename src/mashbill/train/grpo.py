@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 REWARDS = ("reward", "outcome", "reason")
 WATCHED = "watched"
+OF_ATTEMPTS = frozenset({"prompt", "completion"})
+"""columns that a verifier can read of an attempt, whether or not its prompt's row has them"""
 _LEAST, _MOST = -10.0, 1.0
 
 
@@ -166,7 +168,7 @@ class GrpoSpec(SampledSpec):
         named = [("reference", self.reference)]
         for name, spec, _ in self._verifiers:
             reads = spec.reads() if spec is not None else ()
-            named += [(f"verifiers.{name}", one) for one in reads if one not in _OF_ATTEMPTS]
+            named += [(f"verifiers.{name}", one) for one in reads if one not in OF_ATTEMPTS]
         for name in self.inputs:
             check_columns(named, columns.get(name), name)
 
@@ -187,7 +189,3 @@ class GrpoSpec(SampledSpec):
         with needs("training by rewards", "students"):
             from mashbill.train.rewarded import Rewarded
         return Rewarded(around)
-
-
-_OF_ATTEMPTS = frozenset({"completion"})
-"""columns that an attempt has, whatever its prompt's row has"""

@@ -24,6 +24,7 @@ from mashbill.core.record import FROM
 from mashbill.models.causal_base import CausalBase
 from mashbill.train.advantages import advantages, counted
 from mashbill.train.group_rewards import Attempts, Rewarding, random_rewards
+from mashbill.train.grpo import WATCHED
 from mashbill.train.losses import token_nats
 from mashbill.train.policy_losses import (
     PARTS,
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from mashbill.train.grpo import GrpoSpec
     from mashbill.train.processes import World
     from mashbill.train.sampled_steps import Around
-
-WATCHED = "watched"
 
 
 class Rewarded:
@@ -84,7 +83,7 @@ class Rewarded:
         positions = rows.table.column(FROM).to_pylist()
         attempts = Attempts(
             rows.step, rows.column("completion"), rows.is_cut,
-            [reads.row(position) for position in positions],
+            [reads.row(position) for position in positions], rows.column("prompt"),
         )  # fmt: skip
         if self._paying is not None:
             found = self._paying.columns(attempts)
