@@ -73,10 +73,10 @@ def named_bytes(texts=(WORDS,), *, are_special=False):
     return Tokenizer.from_str(json.dumps(told))
 
 
-def bytes_bpe(words=WORDS, vocabulary=300, normaliser=None):
-    """Byte-level BPE as GPT-2 has it."""
+def bytes_bpe(words=WORDS, vocabulary=300, normaliser=None, *, splits=True):
+    """Byte-level BPE as GPT-2 has it; unless it splits, tokens go over the ends of words."""
     tokens = Tokenizer(models.BPE())
-    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=splits)
     tokens.decoder = decoders.ByteLevel()
     if normaliser is not None:
         tokens.normalizer = normaliser

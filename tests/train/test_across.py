@@ -174,7 +174,6 @@ def test_how_a_step_is_split_changes_nothing(tmp_path, taught):
     for name, keys in {
         "whole": "",
         "split": "micro_tokens = 8\n",
-        "one": "packing = false\n",
     }.items():
         stages = (
             STUDENT.replace('"chunks"', '"common"').replace("steps = 4", "steps = 2")
@@ -187,6 +186,7 @@ def test_how_a_step_is_split_changes_nothing(tmp_path, taught):
         np.testing.assert_allclose(values, found["whole"], rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, taught, monkeypatch):
     whole = run(tmp_path / "whole", taught)
     monkeypatch.setattr(checkpoint, "_EVERY", 0.0)
@@ -264,7 +264,7 @@ def test_a_teacher_whose_signal_is_wrong_is_refused(tmp_path, taught, change, sa
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({'across = "chunks"\n': ""}, "set across = 'chunks' or 'common', which aligns tokens by"),
+        ({'across = "chunks"\n': ""}, "set across = 'prefixes' or 'chunks', which aligns tokens"),
         ({"live = true\n": ""}, "set live = true and a teacher, or leave it out"),
         ({'base = "small"\n': ""}, "a new student gets the teacher's: add base"),
         ({'"chunks"': '"tokens"'}, "across"),
@@ -445,6 +445,24 @@ def test_the_signal_is_tried_on_known_pairs(pair):
     assert signal_test(cross, kept, counts, 1) == told
     with pytest.raises(InputError, match="only 2 of 12 answers could be aligned"):
         signal_test(cross, kept, {**counts, "aligned": 2}, 1)
+
+
+def test_a_student_is_not_taught_to_give_its_own_tokens_nothing(pair, tmp_path):
+    """What X-Token calls the uncommon-token failure: a rest bucket holds what the student needs."""
+    _, _, teacher, theirs = pair
+    tokens = bytes_bpe("It is the fox, which is red. " * 40 + ALL, 420, splits=False)
+    tokens.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    folder = save_base(tmp_path / "large", tokens, template=CHATML, end="<|im_end|>")
+    own = Reader(ConversationTokens(folder), "the student")
+    counts = {"answers": 12, "aligned": 12}
+    for across in ("prefixes", "chunks", "common"):
+        cross = CrossTeacher(teacher, theirs, own, across, Divergence(), len(own.bytes.all))
+        kept = [of_row(cross, row) for row in asked(12)]
+        if across == "common":
+            with pytest.raises(InputError, match="set across = 'prefixes', where such a token"):
+                signal_test(cross, kept, counts, 1)
+        else:
+            assert signal_test(cross, kept, counts, 1)["covered_bytes"] == 1
 
 
 def test_sums_that_are_not_the_answers_are_refused(pair, monkeypatch):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mashbill.train.logit_kd import LogitKdSpec
 
 _BARE = "it has no logits"
-_ACROSS = "set across = 'chunks' or 'common', which aligns tokens by their bytes"
+_ACROSS = "set across = 'prefixes' or 'chunks', which aligns tokens by their bytes"
 _OR_NO_BASE = "or leave base out, and a new student gets the teacher's tokenizer"
 
 

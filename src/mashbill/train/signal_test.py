@@ -13,7 +13,8 @@ it is known what is right, and a teacher that does not tell them apart is refuse
   the aligned score has to prefer the first, in most pairs;
 * the teacher's log-probability of a token has to be better than that of all tokens being alike;
 * where distributions are compared, most of the teacher's probability has to be in tokens that the
-  student has too.
+  student has too, and most of the student's tokens in answers have to be some that the teacher has:
+  others are the rest, to which such a teacher gives nothing, and so would the student learn to.
 
 Of two prompts it is measured, too, whether each answer is likelier behind its own than the two are
 exchanged (which no answer wins by being likely everywhere); where answers are too short to be put
@@ -52,6 +53,8 @@ FEWEST_TOKENS = 32
 """tokens of the teacher's below which its nats say nothing"""
 MOST_OF_UNIFORM = 0.9
 """nats of a token, of those of all tokens being alike"""
+MOST_UNSHARED = 0.1
+"""of the student's tokens in answers, those that the teacher has not, where these are the rest"""
 LEAST_MASS = 0.5
 """of the teacher's probability within the common vocabulary"""
 _ORDERS = 8  # orders that one answer is put in, at most
@@ -163,6 +166,13 @@ def _cover(teacher: CrossTeacher, tried: Sequence[_Tried]) -> dict[str, Any]:
     if teacher.across in {"common", "prefixes"}:
         mass = teacher.teacher_mass([each.aligned for each in tried])
         found["teacher_mass_shared"] = round(mass, 4)
+        own = [
+            each.aligned.student[begin:end]
+            for each in tried
+            for begin, end in each.aligned.groups[:, :2]
+        ]
+        outcomes = teacher.common.student_v[np.concatenate(own)]
+        found["unshared_tokens"] = round(float((outcomes == teacher.common.outcomes - 1).mean()), 4)
     return found
 
 
@@ -289,6 +299,14 @@ def _judge(measures: Mapping[str, Any], *, across: str) -> None:
             f"each, {measures['of_uniform']:.0%} of what all tokens being alike would (at most "
             f"{MOST_OF_UNIFORM:.0%})",
             _UNTAUGHT,
+        )
+    unshared = measures.get("unshared_tokens", 0.0)
+    if unshared > MOST_UNSHARED:
+        _refuse(
+            f"{unshared:.0%} of the student's tokens in answers are none of the teacher's (at most "
+            f"{MOST_UNSHARED:.0%}), and the student would be taught to give them nothing",
+            f"set across = 'prefixes', where such a token counts as one that it begins with, or "
+            f"'chunks' (across = {across!r})",
         )
     mass = measures.get("teacher_mass_shared")
     if mass is not None and measures["one_to_one_bytes"] and mass < LEAST_MASS:
