@@ -25,6 +25,7 @@ from mashbill.core.record import one_batch, user_columns
 from mashbill.core.texts import texts_of
 from mashbill.core.verifier import Case
 from mashbill.evals.columns_given import by_seed, came_of, reason_of
+from mashbill.evals.form import Form
 from mashbill.evals.measured import Measured
 from mashbill.verifiers.judge_controls import LOOKED_AT
 from mashbill.verifiers.scoring import (
@@ -83,6 +84,8 @@ class _Seed:
     """the verifier's reason of each row's first answer"""
     isolation: Counter[str]
     """under which isolation answers were run"""
+    form: Form
+    """how long answers are, and how many repeat"""
 
     @property
     def values(self) -> np.ndarray:
@@ -121,6 +124,7 @@ def scored(
     facts: dict[str, Any] = {
         "came": {name: came[name] for name in _SAID if came[name] or name == CAME[0]},
         **_bounds(seeds),
+        **_form(seeds).as_json(),
     }
     if under := sum((seed.isolation for seed in seeds), Counter[str]()):
         facts["isolation"] = dict(under)
@@ -207,6 +211,7 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
     codes = np.zeros(count, np.uint8)
     why: list[str | None] = [None] * count
     isolation: Counter[str] = Counter()
+    form = Form()
     reads = how.verifier.spec.reads()
     for start, piece in answers.data.chunks(_AT_ONCE) if answers.data.num_rows else ():
         places = answers.places[start : start + piece.num_rows]
@@ -219,6 +224,7 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
             )
         found = score_rows(how.verifier, batch, looked)
         came.update(found.came)
+        form.add(texts_of(batch, how.column, answers.name))
         if ISOLATION in found.columns:
             isolation.update(name for name in found.columns[ISOLATION].to_pylist() if name)
         values = found.values
@@ -238,7 +244,17 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
     came[UNANSWERED] += int(lacking.sum())
     (done if how.unanswered_is_wrong else other)[lacking] = 1
     codes[lacking] = 1 << _SAID.index(UNANSWERED)
-    return _Seed(sums, done, passed, other, came, codes, why, isolation)
+    return _Seed(sums, done, passed, other, came, codes, why, isolation, form)
+
+
+def _form(seeds: Sequence[_Seed]) -> Form:
+    """Return the form of the answers under all seeds."""
+    whole = Form()
+    for seed in seeds:
+        whole.answers += seed.form.answers
+        whole.characters += seed.form.characters
+        whole.repeating += seed.form.repeating
+    return whole
 
 
 def _why(made: Sequence[Answers]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.paired import difference_of, holm, seeds_drawn
-from mashbill.core.resampling import DRAWS, ROUNDING, resampled, unit_sums
+from mashbill.core.resampling import DRAWS, ROUNDING, resampled, settled, unit_sums
 from mashbill.evals.measured import Measured, mean_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ Pair = tuple[str, str]
 
 
 def compared(
-    systems: Mapping[str, Measured], pairs: Sequence[Pair], seed: int, units: np.ndarray | None
+    systems: Mapping[str, Measured],
+    pairs: Sequence[Pair],
+    seed: int,
+    units: np.ndarray | None,
+    *,
+    with_wins: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the difference of each pair, corrected for all pairs that are told.
 
@@ -27,6 +32,7 @@ def compared(
         pairs: (first, second).
         seed: of the resampling.
         units: which rows belong together, counted from 0, shape (rows,); None for none.
+        with_wins: whether the first's win rate is told, too.
     """
     found = [
         difference_of(
@@ -35,10 +41,44 @@ def compared(
         )
         for one, other in pairs
     ]  # fmt: skip
-    return [
+    told = [
         {"first": one, "second": other, **told.as_json()}
         for (one, other), told in zip(pairs, holm(found), strict=True)
     ]
+    if with_wins:
+        for (one, other), own in zip(pairs, told, strict=True):
+            own.update(win_rate(systems[one], systems[other], seed, units))
+    return told
+
+
+def win_rate(
+    one: Measured, other: Measured, seed: int, units: np.ndarray | None
+) -> dict[str, float | None]:
+    """Return the share of rows on which one system is above another, a tie counting half.
+
+    It is over the rows that both have a score of under every seed, with the interval of a mean of
+    shares (:func:`mashbill.evals.measured.mean_of`). As many seeds of both are held against each
+    other seed by seed, other numbers each against each.
+
+    Args:
+        one: whose rate it is.
+        other: what it is held against.
+        seed: of the resampling.
+        units: which rows belong together, counted from 0, shape (rows,); None for none.
+    """
+    if one.seeds == other.seeds:
+        wins = _won(one.values, other.values)
+    else:
+        wins = _won(one.values[:, None], other.values[None]).mean(axis=1)
+    told = mean_of(Measured(wins), seed, units)
+    return {f"win_{key}": value for key, value in told.as_json("rate").items()}
+
+
+def _won(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return 1 where the first is above, 0 where it is below, and a half where they are alike."""
+    gap = settled(one - other, np.maximum(np.abs(one), np.abs(other)))
+    won: np.ndarray = (1 + np.sign(gap)) / 2
+    return won
 
 
 def retained(

@@ -79,7 +79,9 @@ class Evaluating:
             "systems": told,
             "rows": self._rows.num_rows,
             **self._facts,
-            "compare": compared(systems, spec.compare, ctx.seed, self._units),
+            "compare": compared(
+                systems, spec.compare, ctx.seed, self._units, with_wins=spec.metric == "score"
+            ),
         }
         if spec.retention:
             chance = self._facts.get("majority", spec.chance)

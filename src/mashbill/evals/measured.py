@@ -103,7 +103,8 @@ def mean_of(
     low, high = map(float, np.quantile(drawn[np.isfinite(drawn)], _ENDS))
     if of.is_share:
         least, most = _wilson(mean, by_unit, rows * of.seeds)
-        low, high = min(low, least), max(high, most)
+        # What few seeds vary is scaled up, which may go beyond what a share can be.
+        low, high = max(min(low, least), 0.0), min(max(high, most), 1.0)
     if high - low <= ROUNDING * float(np.abs(values).max()):
         low = high = math.nan
     return Mean(mean, low, high, rows)

@@ -27,6 +27,8 @@ class Remark(NamedTuple):
     text: str
 
 
+_MANY = 0.1
+"""share of answers that repeat, from which on it is told"""
 _INCLUDES = "its interval includes it"
 _SAYS = {
     "below": "below the majority label ({share:.3f})",
@@ -69,6 +71,9 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
         rows = f"{unanswered:,} of {evaluation.rows or 0:,} rows"
         yield f"gave no label to {rows}, which count as wrong"
     yield from _of_what_came(evaluation, result)
+    repeating = facts.get("repeating")
+    if is_number(repeating) and _MANY <= repeating <= 1:
+        yield f"{repeating:.0%} of its answers end in a phrase that is said over and over"
     seeds = facts.get("seeds")
     if not isinstance(seeds, Mapping):
         return

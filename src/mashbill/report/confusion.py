@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mashbill.evals.remarks import remarks
-from mashbill.report.scores import Scores, difference, levels, overlaps, retention, scores
+from mashbill.report.scores import (
+    Scores,
+    difference,
+    levels,
+    overlaps,
+    retention,
+    scores,
+    win_rate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +126,12 @@ class Shown:
     def tells_p(self) -> bool:
         """Whether it was reckoned how probable differences are by chance."""
         return any("p" in pair for pair in self.found.compare)
+
+    @property
+    def win_rates(self) -> list[str]:
+        """How often the first of each pair is above, in words; none where no pair tells it."""
+        rates = [win_rate(pair) for pair in self.found.compare]
+        return rates if any(rates) else []
 
     @property
     def matrices(self) -> list[Matrix]:

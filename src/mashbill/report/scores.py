@@ -91,6 +91,8 @@ def _of_scores(found: list[tuple[str, Result]]) -> list[_Column]:
             _interval(one.facts.get("at_least"), one.facts.get("at_most")) for _, one in found
         ]
         columns += [("not scored", [f"{_unscored(one):,}" for _, one in found]), ("bounds", bounds)]
+    if any(is_number(one.facts.get("characters")) for _, one in found):
+        columns.append(("characters", [_rounded(one.facts.get("characters")) for _, one in found]))
     told = [_table(one.facts.get("pass_at")) for _, one in found]
     ks = sorted({int(k) for own in told for k in own if k.isdigit()})
     for k in [k for k in ks if k > 1][:_KS]:
@@ -141,9 +143,19 @@ def difference(pair: Mapping[str, Any]) -> str:
             f"; above on {wins:,}, below on {losses:,}, alike on {ties:,} of "
             f"{counted(pairs, 'row')}"
         )
+        if rate := win_rate(pair):
+            line += f"; win rate {rate}, ties as halves"
     if unpaired := count_of(pair.get("unpaired")):
         line += f"; {counted(unpaired, 'row')} without a score of both"
     return line
+
+
+def win_rate(pair: Mapping[str, Any]) -> str:
+    """Return a pair's win rate with its interval; empty where it is not told."""
+    if not is_number(pair.get("win_rate")):
+        return ""
+    between = _interval(pair.get("win_low"), pair.get("win_high"))
+    return f"{pair['win_rate']:.3f}" + (f" ({between})" if between else "")
 
 
 def retention(pair: Mapping[str, Any]) -> str:
@@ -209,6 +221,10 @@ def _table(told: Any) -> Mapping[str, Any]:
 
 def _number(value: Any) -> str:
     return f"{value:.3f}" if is_number(value) else ""
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:,.0f}" if is_number(value) else ""
 
 
 def _large(value: Any) -> str:
