@@ -1,5 +1,5 @@
 # ruff: noqa: INP001, S311
-"""Write data of ``recipes/channels.toml`` and ``corpora.toml``, from the word lists below.
+"""Write data of ``recipes/channels.toml``, ``corpora.toml`` and ``prefer.toml``, from lists below.
 
 Run it from any folder: ``python recipes/data/make.py``. It writes the same bytes each time. The
 lines are dedicated to the public domain (CC0-1.0).
@@ -110,6 +110,15 @@ def main() -> None:
     write("tickets.jsonl", [ticket(draw, number) for number in range(240)])
     places = [{"text": line(draw, "good").capitalize() + "."} for _ in range(90)]
     write("places.jsonl", [{**row, "stars": 5} for row in places])
+    digits = range(1, 10)
+    sums = [(one, other) for one in digits for other in digits]
+    write(
+        "sums.jsonl",
+        [
+            {"text": f"What is {one} + {other}?", "answer": json.dumps({"sum": one + other})}
+            for one, other in sums
+        ],
+    )
 
 
 if __name__ == "__main__":
