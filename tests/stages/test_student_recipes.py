@@ -1,8 +1,9 @@
-"""Recipes of students that learn from a teacher: ``extract``, ``refinery``, ``logit_kd``."""
+"""Recipes of students: ``extract``, ``refinery``, ``logit_kd`` and ``prefer``."""
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import re
 import shutil
@@ -34,11 +35,21 @@ SMALLER = {
         "held": {"range": "[0.95, 0.952]"},
         "student": {"steps": "4", "batch": "8"},
     },
+    "prefer": {
+        "rated-a": {"range": "[0.0, 0.02]"},
+        "rated-b": {"range": "[0.45, 0.47]"},
+        "rated-held": {"range": "[0.9, 0.903]"},
+        "begun": {"range": "[0.97, 0.9705]"},
+        "begun-held": {"range": "[0.985, 0.9853]"},
+        "student": {"steps": "2", "batch": "2"},
+        "sums": {"range": "[0.0, 0.05]"},
+    },
 }
 RESULTS = {
     "extract": ("evaluation", "student.verified"),
     "refinery": ("evaluation", "lm.refined"),
     "logit_kd": ("perplexity", "lm.kd"),
+    "prefer": ("by-another-judge", "student.judged"),
 }
 """recipe -> (its evaluation, the system that it is about)"""
 
@@ -86,12 +97,36 @@ def test_what_is_right_stands_in_the_letter_and_often_more_of_its_kind(bookings)
         assert sum(count > 1 for count in prices) > len(found) / 8
 
 
+def test_sums_are_each_two_digits_once_with_what_is_right():
+    found = rows("sums")
+    asked = [re.fullmatch(r"What is ([1-9]) \+ ([1-9])\?", row["text"]).groups() for row in found]
+    assert len(set(asked)) == len(asked) == 81
+    assert [json.loads(row["answer"]) for row in found] == [
+        {"sum": int(one) + int(other)} for one, other in asked
+    ]
+
+
+def test_no_sentence_that_one_judge_learned_from_is_the_other_s_or_asked_about():
+    text = (RECIPES / "prefer.toml").read_text("utf-8")
+    names = ("rated-a", "rated-b", "rated-held", "begun", "begun-held")
+    ranges = [
+        [float(end) for end in re.search(
+            rf"\[stages\.{name}\][^\[]*range = \[([\d.]+), ([\d.]+)\]", text
+        ).groups()]
+        for name in names
+    ]  # fmt: skip
+    assert all(low < high for low, high in ranges)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(ranges))
+
+
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
         # The refinery's last model read no word of the teacher's: A has nothing against it.
         ("refinery", {"A": ("none", None), "B": ("yes", 2), "C": ("yes", 2)}),
         ("extract", {"A": ("yes", 1), "B": ("yes", 1), "C": ("yes", 1)}),
+        # Both sides of a pair are written by the model that the student starts from.
+        ("prefer", {"A": ("yes", 1), "B": ("yes", 1), "C": ("yes", 1)}),
     ],
 )
 def test_the_recipes_are_planned_and_say_what_the_last_model_was_distilled_from(
