@@ -87,6 +87,8 @@ DELEGATING = {
     "report/comparing.py as_json": "of the measures, values and differences that it holds",
     "report/rewards.py as_json": "of the pass rates that it holds",
     "stages/writing/work.py ask": "of a teacher's session",
+    "train/grpo.py asks": "of the verifiers that it names",
+    "train/rewarded.py states": "of the model that it computes with",
     "teachers/student.py load": "of the trainer whose model it is",
     "verifiers/rubric.py addresses": "of the parts that it holds, which are no rubrics",
     "verifiers/judge/spec.py check": "of the prompt that it holds",
