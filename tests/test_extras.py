@@ -150,12 +150,23 @@ inputs = ["texts"]
 base = "small"
 by = "same"
 reference = "mood"
+steps = 1
+batch = 1
+attempts = 2
+max_new_tokens = 2
+dtype = "float32"
 
 [stages.sampling]
 kind = "on_policy"
 inputs = ["texts"]
 base = "small"
 teacher = "t"
+steps = 1
+batch = 1
+attempts = 2
+max_new_tokens = 2
+dtype = "float32"
+test_rollouts = 1
 
 [stages.distilled]
 kind = "logit_kd"

@@ -23,8 +23,8 @@ from mashbill.client.budget import Caps
 from mashbill.client.order import Answered, Refused
 from mashbill.core import foreign
 from mashbill.core.errors import BudgetError
+from mashbill.core.scored_tokens import Tokens
 from mashbill.run.services import Asking
-from mashbill.teachers.token_scoring import Tokens
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 RECIPE = """

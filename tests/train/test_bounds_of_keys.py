@@ -30,7 +30,7 @@ NEEDED: dict[type, dict[str, Any]] = {
         "teachers": {"t": 1.0},
         "mix": 0.1,
         "given": "text",
-    },  # fmt: skip
+    },
     SftSpec: {"inputs": ("said",), "base": "b"},
     LogitKdSpec: {"inputs": ("said",), "teacher": "t", "live": True},
     LogitsSpec: {"input": "said", "teacher": "t"},

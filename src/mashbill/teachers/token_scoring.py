@@ -32,6 +32,7 @@ from mashbill.client.wire.openai_completions import OpenAICompletions
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
 from mashbill.core.foreign import UNLIKELY
+from mashbill.core.scored_tokens import Tokens, TokenScores
 from mashbill.core.teacher import Answer, Question
 from mashbill.teachers.format import FATAL
 
@@ -61,29 +62,6 @@ class Reads:
     """its tokenizer.json, where that is at hand"""
     same_as: str = ""
     """name of a ``[models.*]`` that has the same, on the recipe's word"""
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A sequence whose tokens from a place on are scored."""
-
-    ids: tuple[int, ...]
-    start: int
-    """how many tokens stand before the first that is scored, at least 1"""
-    text: str = ""
-    """what it says, as far as somebody else wrote it: for the prompt linter"""
-
-
-@dataclass(frozen=True)
-class TokenScores:
-    """What a teacher gives each token of a sequence, from its start on."""
-
-    call: str
-    """digest of the call; empty if it was not asked"""
-    logprobs: tuple[float | None, ...] = ()
-    """natural logarithms, at temperature 1; None where there is none"""
-    failed: str = ""
-    """why there are none at all"""
 
 
 @dataclass

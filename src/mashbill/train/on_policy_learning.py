@@ -26,8 +26,8 @@ import torch
 
 from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.record import FROM
+from mashbill.core.scored_tokens import Tokens
 from mashbill.models.tokenizer_identity import ids_of
-from mashbill.teachers.token_scoring import Pending, Tokens
 from mashbill.train.drift import drifted, form_of
 from mashbill.train.losses import Divergence, FullTeacher
 from mashbill.train.on_policy_losses import Taught, averaged, exact, is_scored, sampled_reverse
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mashbill.core.stage import StageContext
+    from mashbill.teachers.token_scoring import Pending
     from mashbill.train.processes import World
     from mashbill.train.rollouts import Rollouts
     from mashbill.train.sampled_steps import Around

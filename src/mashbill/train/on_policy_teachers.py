@@ -16,11 +16,11 @@ import torch
 
 from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.parsing import read_json
+from mashbill.core.scored_tokens import Tokens
 from mashbill.core.store import write_atomically
 from mashbill.models.folder_bounds import check_tokenizer
 from mashbill.models.teacher_logits import TeacherLogits
 from mashbill.models.tokenizer_identity import ids_digest, other_map
-from mashbill.teachers.token_scoring import Tokens, TokenScorer, TokenScores
 from mashbill.train.given_logits import LiveTeacher
 from mashbill.train.losses import FullTeacher, token_nats
 from mashbill.train.teacher_test import TwiceScored, passed
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mashbill.core.scored_tokens import TokenScores
     from mashbill.models.causal_base import CausalBase
     from mashbill.models.conversation_tokens import ConversationTokens
+    from mashbill.teachers.token_scoring import TokenScorer
     from mashbill.train.rollouts import Rollouts
     from mashbill.train.sampled_steps import Around
 
