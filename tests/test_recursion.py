@@ -88,6 +88,7 @@ DELEGATING = {
     "report/rewards.py as_json": "of the pass rates that it holds",
     "stages/writing/work.py ask": "of a teacher's session",
     "train/grpo.py asks": "of the verifiers that it names",
+    "train/on_policy_learning.py begin": "of the scorer that it asks, which is another class",
     "train/rewarded.py states": "of the model that it computes with",
     "teachers/student.py load": "of the trainer whose model it is",
     "verifiers/rubric.py addresses": "of the parts that it holds, which are no rubrics",

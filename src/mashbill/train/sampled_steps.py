@@ -17,7 +17,6 @@ import torch
 
 from mashbill.core import registry
 from mashbill.core.base_model import BaseWeights
-from mashbill.core.record import FROM
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.products import fast_linear
 from mashbill.train.memory import freed_memory_kept
@@ -147,7 +146,8 @@ class SampledTraining(Stepping[Any]):
 def shared(rows: Rollouts, world: World) -> Rollouts:
     """Tell all processes of rollouts; called by number 0, which has them."""
     if world.size > 1:
-        table = rows.table.drop_columns([FROM])
+        own = [name for name in rows.table.column_names if name.startswith("_")]
+        table = rows.table.drop_columns(own)  # those of records: nothing is learned from them
         schema = table.schema.serialize().to_pybytes().hex()
         world.tell({"rows": table.to_pydict(), "schema": schema})
     return rows
