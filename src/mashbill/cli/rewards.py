@@ -21,12 +21,13 @@ def rewards_command(
 ) -> None:
     """Print what verifiers paid for: pass rates, correlations, signs of a hacked reward.
 
-    Of all stages verify that an artifact rests on (docs/verifying.md).
+    Of all stages that score outputs which an artifact rests on: verify, and trainers whose student
+    samples and is paid (docs/verifying.md, docs/rollouts.md).
     """
     found = workspace(store).rewards(name)
     if as_json:
         print_json(rewards_json(found))
         return
     if not found:
-        out.say(f"{name} rests on no stage verify by a verifier, so there are no rewards.")
+        out.say(f"{name} rests on nothing that a verifier scored, so there are no rewards.")
     print_rewards(found)

@@ -1,4 +1,6 @@
-"""The rows that a stage ``verify`` scored, as the numbers that figures of a reward are made of.
+"""The rows that a verifier scored, as the numbers that figures of a reward are made of.
+
+They are those of a stage ``verify``, or the rollouts of a trainer that a verifier pays.
 
 Three numbers of each row are held, so of more than two million a part is looked at: whole prompts
 where a column tells them, wherever their attempts lie; else row groups, and no others are read.
@@ -34,13 +36,22 @@ _LONG = 40  # characters from which an output is no mere answer
 _TEXTS = 200_000  # passing outputs that are compared with each other
 
 
+def is_sampled(manifest: Manifest) -> bool:
+    """Return whether rows are the rollouts of a trainer that a verifier pays."""
+    stage = manifest.stage
+    return bool(stage.get("part") == "rollouts" and stage.get("by"))
+
+
 class RewardRows:
     """The numbers of a stage's rows, kept and rejected."""
 
     def __init__(self, manifest: Manifest, passes: float, earlier: tuple[str, ...]) -> None:
         self._manifest, self._passes, self._earlier = manifest, passes, earlier
-        self._output = str(manifest.stage.get("column", "text"))
-        self._grouped = isinstance(manifest.stage.get("group"), list)
+        sampled = is_sampled(manifest)
+        self._output = "completion" if sampled else str(manifest.stage.get("column", "text"))
+        self._score = "reward" if sampled else "score"
+        self._group = ["step", "group"] if sampled else ["group"]
+        self._grouped = sampled or isinstance(manifest.stage.get("group"), list)
         self.rows = manifest.rows + manifest.rejected_rows
         self.every = max(-(-self.rows // _MOST), 1)
         """about one row in so many is looked at"""
@@ -71,8 +82,8 @@ class RewardRows:
             names = file.schema_arrow.names
             own = names[names.index("reason") :] if "reason" in names else []
             parts = [name for name in own if name.startswith(PART)][:MOST_PARTS]
-            grouped = ["group"] if self._grouped else []
-            wanted = ["score", *parts, *self._earlier, self._output, *grouped]
+            grouped = self._group if self._grouped else []
+            wanted = [self._score, *parts, *self._earlier, self._output, *grouped]
             there = [name for name in dict.fromkeys(wanted) if name in names]
             whole = range(file.num_row_groups)
             if self.every > 1 and not self._grouped:
@@ -87,10 +98,19 @@ class RewardRows:
         """Return the attempts at those prompts that are looked at, told by their names."""
         if self.every == 1 or "group" not in batch.schema.names:
             return batch
-        names = batch.column("group").cast(pa.large_string()).to_pylist()
+        names = self._groups(batch).to_pylist()
         digests = (blake2b((name or "").encode(), digest_size=8).digest() for name in names)
         chosen = [int.from_bytes(digest) % self.every == 0 for digest in digests]
         return batch.filter(pa.array(chosen, pa.bool_()))
+
+    def _groups(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return the name of each row's group, which is of one step where steps sample."""
+        names = [batch.column(name).cast(pa.large_string()) for name in self._group]
+        return (
+            names[0]
+            if len(names) == 1
+            else pc.binary_join_element_wise(*names, pa.scalar("/", pa.large_string()))
+        )
 
     def _figures(self, batch: pa.RecordBatch) -> pa.Table:
         found: dict[str, pa.Array] = {"score": pa.nulls(batch.num_rows, pa.float64())}
@@ -99,8 +119,10 @@ class RewardRows:
             if name == self._output:
                 if is_text(column.type):
                     found["length"] = pc.utf8_length(column).cast(pa.float64())
-            elif name == "group":
-                found["group"] = column.cast(pa.large_string())
+            elif name in self._group:
+                found["group"] = self._groups(batch)
+            elif name == self._score:
+                found["score"] = column.cast(pa.float64())
             elif pa.types.is_floating(column.type):
                 found[name] = column.cast(pa.float64())
         if "length" in found:

@@ -1,4 +1,6 @@
-"""What a verifier's scores look like, over all rows that a stage ``verify`` gave them to.
+"""What a verifier's scores look like, over all rows that a stage gave them to.
+
+The stage is ``verify``, or a trainer whose student samples and is paid.
 
 A reward that is hacked is first seen here: it goes with length, its parts say the same, it is paid
 to everybody. Figures are of the rows themselves, kept and rejected; of more than two million a part
@@ -18,7 +20,7 @@ import pyarrow.compute as pc
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.attempts import Attempts, PassAt, pass_ats
 from mashbill.core.correlating import Correlation, pearson, spearman, within
-from mashbill.report.reward_rows import MOST_PARTS, PART, RewardRows
+from mashbill.report.reward_rows import MOST_PARTS, PART, RewardRows, is_sampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,7 +127,7 @@ class Rewards:
 
 
 def rewards_behind(store: Store, result: Manifest, most: int = 8) -> list[Rewards]:
-    """Return the rewards of all stages ``verify`` that a result rests on, the first of them first.
+    """Return the rewards of all stages that a result rests on, the first of them first.
 
     Args:
         store: where it lies.
@@ -152,10 +154,11 @@ def rewards_behind(store: Store, result: Manifest, most: int = 8) -> list[Reward
 
 
 def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
-    """Return the rewards of a stage ``verify`` by a verifier; None of any other."""
+    """Return the rewards of ``verify`` by a verifier, or of rollouts; None of any other stage."""
     stage = manifest.stage
     by = stage.get("by")
-    if stage.get("kind") != "verify" or not isinstance(by, str) or not by:
+    sampled = is_sampled(manifest)
+    if not (sampled or stage.get("kind") == "verify") or not isinstance(by, str) or not by:
         return None
     measures = manifest.measures
     attempts = _mapping(measures.get("attempts"))
@@ -175,7 +178,9 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
     }
     levels = _mapping(measures.get("levels"))
     known = score[scored]
-    counts = _counts(measures.get("scores"), score)
+    counts = _counts(measures.get("outcomes" if sampled else "scores"), score)
+    if sampled and looked.every == 1:
+        counts["passed"] = int((known >= passes).sum())
     return Rewards(
         name=manifest.name,
         verifier=_who(stage, by),
