@@ -11,6 +11,8 @@ import time
 
 import pytest
 from tests_preferring import DPO, PAIRS, pairs
+from tests_rewarded import FORM, GRPO
+from tests_sampled import PROMPTS, asked
 from tests_tiny_base import make_base
 from tests_training import BASE, ROWS, SFT, TEACHER, digest_of, rows, with_rows
 
@@ -87,6 +89,14 @@ def preferring(folder, how):
     return BASE.replace("DIGEST", digest_of(base)) + PAIRS + stages + how
 
 
+def rewarding(folder, how):
+    """A recipe of training by rewards, whose rollouts are committed as they come."""
+    base = make_base(folder / "base")
+    (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked()))
+    stages = GRPO.replace("steps = 3", "steps = 90")
+    return BASE.replace("DIGEST", digest_of(base)) + FORM + PROMPTS + stages + how
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "how"),
@@ -97,6 +107,8 @@ def preferring(folder, how):
         (distilling, "cached"),
         (preferring, 'method = "full"\n'),
         (preferring, 'loss = "kto"\nreference = "adapter"\n'),
+        (rewarding, ""),
+        (rewarding, 'method = "full"\nkl = 0.1\n'),
     ],
 )
 def test_a_training_that_is_killed_ten_times_has_the_same_weights(tmp_path, made, how):
@@ -120,3 +132,6 @@ def test_a_training_that_is_killed_ten_times_has_the_same_weights(tmp_path, made
     cut = finish(recipe, tmp_path / "cut")
     assert [f.sha256 for f in cut.files] == [f.sha256 for f in whole.files]
     assert cut.measures == whole.measures
+    if made is rewarding:
+        found = [Store(tmp_path / name).find("student-rollouts") for name in ("cut", "whole")]
+        assert found[0].digest == found[1].digest

@@ -257,3 +257,48 @@ def test_two_processes_come_to_prefer_as_one(how, tmp_path):
     for name in ("loss", "margin", "held_out_loss", *(["reference_point"] if "kto" in how else [])):
         assert found[0][name].steps.tolist() == found[1][name].steps.tolist()
         assert np.allclose(*(each[name].values for each in found), rtol=TOLERANCE, atol=1e-5)
+
+
+PAID = """
+[models.small]
+kind = "folder"
+name = "tiny"
+license = "Apache-2.0"
+folder = "base"
+sha256 = "DIGEST"
+
+[verifiers.letters]
+kind = "form"
+match = ["a", "e", "[0-9]", "o"]
+
+[stages.asked]
+kind = "import"
+title = "questions"
+source = "rows.jsonl"
+generator = "by"
+license = "CC0-1.0"
+
+[stages.lm]
+kind = "grpo"
+inputs = ["asked"]
+base = "small"
+by = "letters"
+batch = 3
+attempts = 4
+steps = 4
+max_new_tokens = 6
+rate = 0.005
+dtype = "float32"
+"""
+LOOSER = 1e-3
+"""of a figure, relative: what is sampled follows from weights whose last bits differ"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_from_rewards_as_one(tmp_path):
+    rows = [{"prompt": f"what is {word}?", "text": word, "by": "a/b"} for word in WORDS]
+    head = '[recipe]\nname = "together"\nversion = "1"\nseed = 5\n'
+    found = tuned_by(tmp_path, head + PAID, rows)
+    for name in ("reward", "loss", "gradient_norm", "entropy"):
+        assert found[0][name].steps.tolist() == found[1][name].steps.tolist()
+        assert np.allclose(*(each[name].values for each in found), rtol=LOOSER, atol=1e-5), name
