@@ -74,6 +74,27 @@ def ticket(draw: random.Random, number: int) -> dict[str, object]:
     }
 
 
+def demanding(who: str, place: str, number: int) -> dict[str, object]:
+    """Return what is asked of a sentence, with the demand as IFEval has it."""
+    begin, word = ("Today", "Maybe", "Nobody", "Once")[number % 4], ENDS[number % 6].split()[-1]
+    kind, said, given = (
+        (
+            "length_constraints:nth_paragraph_first_word",
+            f"Begin it with the word {begin}.",
+            {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": begin.lower()},
+        ),
+        ("keywords:existence", f"Use the word {word} in it.", {"keywords": [word]}),
+        ("keywords:forbidden_words", "Do not use the word and.", {"forbidden_words": ["and"]}),
+        ("punctuation:no_comma", "Do not use any commas.", {}),
+    )[number // 8]
+    return {
+        "text": f"Write one short sentence about {who} in the {place}. {said}",
+        "demand": kind.split(":")[1],
+        "demands": json.dumps([kind]),
+        "given": json.dumps([given]),
+    }
+
+
 def write(name: str, rows: list[dict[str, object]]) -> None:
     """Write rows beside this file, one JSON object a line."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -110,15 +131,12 @@ def main() -> None:
     write("tickets.jsonl", [ticket(draw, number) for number in range(240)])
     places = [{"text": line(draw, "good").capitalize() + "."} for _ in range(90)]
     write("places.jsonl", [{**row, "stars": 5} for row in places])
-    digits = range(1, 10)
-    sums = [(one, other) for one in digits for other in digits]
-    write(
-        "sums.jsonl",
-        [
-            {"text": f"What is {one} + {other}?", "answer": json.dumps({"sum": one + other})}
-            for one, other in sums
-        ],
-    )
+    asked = [
+        demanding(who, place, number)
+        for number, place in enumerate(PLACES * 4)
+        for who in PEOPLE[number // 8 % 2 :: 2]
+    ]
+    write("demands.jsonl", asked)
 
 
 if __name__ == "__main__":
