@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.parsing import read_json
@@ -188,8 +189,6 @@ def _same_tokenizer(name: str, scorer: TokenScorer, encoder: ConversationTokens,
     """
     file, same_as = scorer.reads.file, scorer.reads.same_as
     if file is not None:
-        from tokenizers import Tokenizer
-
         if not file.is_file():
             msg = f"teachers.{name}: tokenizer = {str(file)!r} is not there"
             raise InputError(msg)
