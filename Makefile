@@ -50,7 +50,7 @@ demo: $(VENV)/installed  ## run the main job: a report at the end
 # What is made already is not made again: a run that was cut off goes on, and more seeds add to what is there.
 SEEDS ?= 1
 recipes: $(VENV)/tested  ## students that learn from a teacher, one recipe after the other; SEEDS=1,2,3,4,5 for more
-	set -e; for name in extract refinery logit_kd; do \
+	set -e; for name in extract refinery logit_kd prefer; do \
 		sed 's/^seeds = .*/seeds = [$(SEEDS)]/' recipes/$$name.toml > recipes/.$$name.toml; \
 		$(BIN)/mashbill run recipes/.$$name.toml --store $(STORE)/$$name; \
 		$(BIN)/mashbill compare --recipe recipes/.$$name.toml --store $(STORE)/$$name; \

@@ -204,3 +204,18 @@ def test_samples_of_what_was_redacted_are_not_shown(made, monkeypatch):
     page = write_report(store, manifest, folder / "hidden.html").read_text()
     assert "Its samples are not shown" in page
     assert "&lt;i&gt;prompt" not in page
+
+
+def test_a_reward_stands_first_beside_the_verifier_that_is_only_watched():
+    """And of what never occurred nothing is drawn."""
+    steps = np.arange(3)
+    flat, rising = Curve(steps, np.zeros(3)), Curve(steps, np.array([0.1, 0.2, 0.4]))
+    names = ("clipped", "entropy", "failed", "loss", "reward", "truncated", "watched")
+    panels = panels_of({name: flat if name == "failed" else rising for name in names})
+    assert [tuple(panel.curves) for panel in panels] == [
+        ("reward", "watched"), ("loss",), ("truncated",), ("entropy",), ("clipped",),
+    ]  # fmt: skip
+    drawn = draw_curves(panels[0])
+    assert 'class="own"' in drawn
+    assert 'class="held"' in drawn
+    assert panels_of({"failed": flat, "undecided": flat}) == []

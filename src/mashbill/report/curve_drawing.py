@@ -27,6 +27,10 @@ _PER_CHARACTER = 7.4  # of a name on the left of a plot
 _ROW = 34
 
 
+_OF_OTHERS = frozenset({"held_out_loss", "watched"})
+"""curves of what is not learned from, in a colour of their own"""
+
+
 def draw_curves(panel: Panel) -> Markup:
     """Draw curves over steps; empty where none has two points that are numbers."""
     curves = {name: thinned(curve) for name, curve in panel.curves.items()}
@@ -167,7 +171,7 @@ def _curve(
     name: str, points: np.ndarray, x: Callable[[float], float], y: Callable[[float], float]
 ) -> Iterator[str]:
     """Yield one curve: a band of what neighbours ranged over, a line, and points where few."""
-    kind = "held" if name == "held_out_loss" else "own"
+    kind = "held" if name in _OF_OTHERS else "own"
     if (points[:, 3] > points[:, 2]).any():
         over = [f"{x(step):.1f},{y(high):.1f}" for step, _, _, high in points]
         under = [f"{x(step):.1f},{y(low):.1f}" for step, _, low, _ in points[::-1]]
@@ -190,7 +194,7 @@ def _labels(
     at = -math.inf
     for place, name in wanted:
         at = max(place, at + 30)
-        kind = "held" if name == "held_out_loss" else "own"
+        kind = "held" if name in _OF_OTHERS else "own"
         yield (
             f'<text class="{kind}" x="{_WIDTH - _RIGHT + 8}" y="{min(at, _HEIGHT - 34):.1f}">'
             f'{drawn(told_as(name), 18)}<tspan x="{_WIDTH - _RIGHT + 8}" dy="14">'

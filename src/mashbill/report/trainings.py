@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from mashbill.lineage.circuit.nodes import NodeTable
 
 _NOT_DRAWN = frozenset({"tokens"})
-_PANELS = 6  # of a model, beside its loss
+_PANELS = 6  # of a model, beside those of :data:`_TOGETHER`
+_SHARES = "part of the attempts"
+_TOGETHER = {
+    "mean reward of attempts": ("reward", "watched"),
+    "loss, nats a token": ("loss", "held_out_loss"),
+    _SHARES: ("undecided", "failed", "truncated", "repeating"),
+    "tokens of a completion": ("completion_tokens",),
+    "entropy, nats a token": ("entropy",),
+}
+"""what is drawn in one picture, of one unit, what matters most first"""
 
 
 @dataclass(frozen=True)
@@ -93,14 +102,18 @@ def trainings_behind(
 
 
 def panels_of(curves: Mapping[str, Curve]) -> list[Panel]:
-    """Return which curves are drawn together: all losses, and each other one by itself."""
+    """Return which curves are drawn together, those first that say how good a training was."""
     drawn = {n: c for n, c in curves.items() if n not in _NOT_DRAWN and len(c.steps) > 1}
-    losses: dict[str, Curve] = {n: drawn[n] for n in ("loss", "held_out_loss") if n in drawn}
-    panels = [Panel("loss, nats a token", losses)] if losses else []
-    others = [name for name in drawn if name not in losses]
+    panels = []
+    for title, names in _TOGETHER.items():
+        found = {name: drawn.pop(name) for name in names if name in drawn}
+        if title == _SHARES:  # of what never occurred there is nothing to see
+            found = {name: curve for name, curve in found.items() if np.any(curve.values)}
+        panels += [Panel(title, found)] if found else []
     named = {"rate": "learning rate"}
     return panels + [
-        Panel(named.get(name, told_as(name)), {name: drawn[name]}) for name in others[:_PANELS]
+        Panel(named.get(name, told_as(name)), {name: curve})
+        for name, curve in [*drawn.items()][:_PANELS]
     ]
 
 
