@@ -27,7 +27,7 @@ NEEDED: dict[type, dict[str, Any]] = {
     OnPolicySpec: {
         "inputs": ("said",),
         "base": "b",
-        "teachers": {"t": 1.0},
+        "teacher_weights": {"t": 1.0},
         "mix": 0.1,
         "given": "text",
     },

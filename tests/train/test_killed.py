@@ -108,7 +108,6 @@ def rewarding(folder, how):
         (preferring, 'method = "full"\n'),
         (preferring, 'loss = "kto"\nreference = "adapter"\n'),
         (rewarding, ""),
-        (rewarding, 'method = "full"\nkl = 0.1\n'),
     ],
 )
 def test_a_training_that_is_killed_ten_times_has_the_same_weights(tmp_path, made, how):

@@ -280,7 +280,7 @@ def test_what_a_server_cannot_give_is_refused_before_anything_runs(tmp_path, key
         ("most_ratio = 2.0", "served names none"),
         ("mix = 0.5", "set both or none"),
         ("given = 'said'", "set both or none"),
-        ("teachers = { big = 1.0 }", "not both"),
+        ("teacher_weights = { big = 1.0 }", "not both"),
         ("teacher_by = 'who'", "chooses among several"),
         ("combine = 'averaged'", "of several teachers"),
         ("mix = 0.5\ngiven = 'sayd'", "given = 'sayd' is no column of asked; did you mean 'said'"),
@@ -308,7 +308,7 @@ def test_a_teacher_with_another_tokenizer_is_refused(tmp_path):
 
 
 def test_each_row_has_the_teacher_that_its_column_names(tmp_path):
-    keys = "teachers = { big = 1.0, other = 3.0 }\nteacher_by = 'who'\n"
+    keys = "teacher_weights = { big = 1.0, other = 3.0 }\nteacher_by = 'who'\n"
     store = trained(tmp_path / "r", keys, stages=TWO, others=("other",))
     rows, prompts = rows_of(store, "student-rollouts"), asked()
     assert [row["teacher"] for row in rows] == [prompts[row["_from"]]["who"] for row in rows]
@@ -340,7 +340,7 @@ def test_a_domain_of_prompts_has_its_teacher(tmp_path):
 
 @pytest.mark.parametrize("combine", ["sum", "averaged"])
 def test_several_teachers_score_each_token_by_their_weights(tmp_path, combine):
-    keys = f"teachers = {{ big = 1.0, other = 3.0 }}\ncombine = '{combine}'\n"
+    keys = f"teacher_weights = {{ big = 1.0, other = 3.0 }}\ncombine = '{combine}'\n"
     stages = TWO.replace("steps = 4", "steps = 1")
     store = trained(tmp_path / "r", keys, stages=stages, others=("other",))
     rows = rows_of(store, "student-rollouts")
@@ -433,7 +433,7 @@ def test_a_model_is_made_again_from_its_rollouts_without_the_server(tmp_path, mo
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path):
     """The denominator is of all processes, and each has its part of the rollouts."""
-    keys = "teachers = { big = 1.0, other = 3.0 }\nteacher_by = 'who'\n"
+    keys = "teacher_weights = { big = 1.0, other = 3.0 }\nteacher_by = 'who'\n"
     alone = trained(tmp_path / "r", keys, stages=TWO, others=("other",))
     recipe = load_recipe(tmp_path / "r" / "some.toml")
     two = Store(tmp_path / "two", Signer.default())

@@ -62,7 +62,7 @@ def test_a_row_that_says_no_teacher_ends_the_run(row, said):
 
 def test_a_name_that_is_no_teacher_is_refused():
     teaching = of_keys("", {"a": 1, "b": 1}, "who", {})
-    with pytest.raises(InputError, match="says 'c', which is none of teachers"):
+    with pytest.raises(InputError, match="says 'c', which is none of teacher_weights"):
         teaching.of({"who": "c"}, "row 0")
 
 

@@ -238,6 +238,8 @@ class ServerTeacherSpec(RemoteTeacherSpec):
     Its source is the weights, reached as weights; ``base_url`` says where, and is no identity.
     """
 
+    added: ClassVar[frozenset[str]] = RemoteTeacherSpec.added | {"tokenizer", "same_tokenizer_as"}
+
     kind: Literal["server"] = "server"
     name: str = ""
     """model as its maker writes it; ``model`` if empty"""

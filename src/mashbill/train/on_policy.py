@@ -41,14 +41,14 @@ class OnPolicySpec(SampledSpec):
     """``kind = "on_policy"``."""
 
     references: ClassVar[tuple[str, ...]] = (
-        *SampledSpec.references, "teacher", "teachers", "teacher_of", "served", "tested_by",
+        *SampledSpec.references, "teacher", "teacher_weights", "teacher_of", "served", "tested_by",
     )  # fmt: skip
     rates: ClassVar[tuple[float, float]] = (2e-4, 1e-5)
 
     kind: Literal["on_policy"] = "on_policy"
     teacher: str = ""
     """which of [teachers.*] scores what is sampled, where it is one for all"""
-    teachers: dict[str, float] = Field(default_factory=dict)
+    teacher_weights: dict[str, float] = Field(default_factory=dict)
     """teacher -> weight, where there are several: each scores all, or teacher_by says which"""
     teacher_by: str = ""
     """column of the prompts that says which of the teachers scores what is sampled of it"""
@@ -88,7 +88,7 @@ class OnPolicySpec(SampledSpec):
     @property
     def teaching(self) -> Teaching:
         """Who scores what."""
-        return of_keys(self.teacher, self.teachers, self.teacher_by, self.teacher_of)
+        return of_keys(self.teacher, self.teacher_weights, self.teacher_by, self.teacher_of)
 
     @model_validator(mode="after")
     def _somebody_scores(self) -> OnPolicySpec:

@@ -62,7 +62,7 @@ class Teaching:
         name = self.table.get(str(said)) if self.table else str(said)
         if name is None or name not in self.weights:
             known = list(self.table or self.weights)
-            key = "teacher_of" if self.table else "teachers"
+            key = "teacher_of" if self.table else "teacher_weights"
             msg = (
                 f"{where}: its column {self.by!r} says {str(said)[:60]!r}, which is none of {key} "
                 f"({', '.join(known)}){near(str(said), known)}; add it there, or leave such rows "
@@ -104,8 +104,8 @@ def of_keys(
     """
     if bool(teacher) == bool(teachers) and not (table and not teacher):
         msg = (
-            "set teacher = one of [teachers.*], or teachers = { NAME = weight, ... } for several"
-            + ("; not both" if teacher else "")
+            "set teacher = one of [teachers.*], or teacher_weights = { NAME = weight, ... } for "
+            "several" + ("; not both" if teacher else "")
         )
         raise ValueError(msg)
     if (table or by) and teacher:
@@ -122,17 +122,17 @@ def of_keys(
         return Teaching({teacher: 1.0})
     if table and teachers and (stray := sorted(set(table.values()) ^ set(teachers))):
         msg = (
-            f"teachers and teacher_of speak of other teachers ({', '.join(stray)} is in one of "
-            "both); name the same, or leave teachers out if all weigh 1"
+            f"teacher_weights and teacher_of speak of other teachers ({', '.join(stray)} is in one "
+            "of both); name the same, or leave teacher_weights out if all weigh 1"
         )
         raise ValueError(msg)
     weights = dict(teachers) or dict.fromkeys(table.values(), 1.0)
     for name, weight in weights.items():
         if not 1e-6 <= weight <= 1e6:
-            msg = f"teachers.{name} = {weight} must be above 0, from 1e-06 to 1e+06"
+            msg = f"teacher_weights.{name} = {weight} must be above 0, from 1e-06 to 1e+06"
             raise ValueError(msg)
         if BETWEEN in name:
-            msg = f"teachers.{name}: {BETWEEN!r} stands between names of teachers; rename it"
+            msg = f"teacher_weights.{name}: {BETWEEN!r} stands between names of teachers; rename it"
             raise ValueError(msg)
     return Teaching(weights, by, dict(table))
 
