@@ -56,6 +56,12 @@ class Training:
     """of each dataset: name, rows, tokens in a pass, epochs, loss weight, part"""
     unit: str
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether anything of it is of texts that were not learned from."""
+        held = any("held_out_loss" in panel.curves for panel in self.panels)
+        return held or any(sample.wanted for sample in self.samples)
+
 
 def trainings_behind(
     store: Store, table: NodeTable, hidden: Mapping[str, str], own: str = ""
