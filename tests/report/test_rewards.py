@@ -329,7 +329,7 @@ def test_the_command_prints_them_and_gives_them_as_json(store):
     assert told["pass_at"]["1"]["groups"] == 100
     assert any("longer" in text for text in told["signs"])
     none = CliRunner().invoke(app, ["rewards", "answers", *at]).output
-    assert "rests on no stage verify by a verifier" in " ".join(none.split())
+    assert "rests on nothing that a verifier scored" in " ".join(none.split())
 
 
 def test_a_score_that_is_taken_over_is_not_held_against_itself(tmp_path):
