@@ -93,7 +93,7 @@ def rewarding(folder, how):
     """A recipe of training by rewards, whose rollouts are committed as they come."""
     base = make_base(folder / "base")
     (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked()))
-    stages = GRPO.replace("steps = 3", "steps = 90")
+    stages = GRPO.replace("steps = 3", "steps = 200")
     return BASE.replace("DIGEST", digest_of(base)) + FORM + PROMPTS + stages + how
 
 
