@@ -19,6 +19,57 @@ _FEW = 512
 """tokens by which something is tried"""
 
 
+class Passes:
+    """Passes over things that are counted from 0, each in an order that follows from the seed."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        """Take how many there are, and the seed of the orders."""
+        self._size, self._seed = size, seed
+        self._order = lru_cache(maxsize=2)(self._order_of)
+
+    def of(self, begin: int, end: int) -> np.ndarray:
+        """Return those at some places of all passes, one pass behind the other, int64."""
+        size = self._size
+        pieces = []
+        for number in range(begin // size, (end - 1) // size + 1):
+            first = number * size
+            pieces.append(self._order(number)[max(begin - first, 0) : end - first])
+        return np.concatenate(pieces)
+
+    def _order_of(self, number: int) -> np.ndarray:
+        return np.random.default_rng([self._seed, number]).permutation(self._size)
+
+
+def longest_first(numbers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return sequences from the longest to the shortest.
+
+    Args:
+        numbers: of the sequences.
+        lengths: tokens of all sequences, by number.
+    """
+    return numbers[np.argsort(lengths[numbers], kind="stable")[::-1]]
+
+
+def cut(numbers: np.ndarray, lengths: np.ndarray, most: int) -> list[list[int]]:
+    """Return sequences in micro-batches of at most ``most`` tokens, in their order.
+
+    Args:
+        numbers: of the sequences.
+        lengths: tokens of all sequences, by number.
+        most: tokens; a longer sequence is a micro-batch of its own.
+    """
+    found: list[list[int]] = []
+    held = 0
+    for number in numbers.tolist():
+        length = int(lengths[number])
+        if not found or held + length > most:
+            found.append([])
+            held = 0
+        found[-1].append(number)
+        held += length
+    return found
+
+
 class Batches:
     """Passes over all sequences, each in an order of its own that follows from the seed."""
 
@@ -32,7 +83,7 @@ class Batches:
         """
         self._data = data
         self._spec = spec
-        self._seed = seed
+        self._passes = Passes(len(data), seed)
         self._lengths = data.lengths
         self._weights = np.array([spec.weights.get(name, 1.0) for name in spec.inputs], np.float32)
         # Steps follow from sequences, and never the other way: a part of an epoch is rounded once.
@@ -41,22 +92,11 @@ class Batches:
         )
         self.steps = ceil(self._learned / spec.batch)
         """optimiser steps in all; each has a sequence at least"""
-        self._order = lru_cache(maxsize=2)(self._order_of)
-
-    def _order_of(self, number: int) -> np.ndarray:
-        return np.random.default_rng([self._seed, number]).permutation(len(self._data))
 
     def of(self, step: int) -> np.ndarray:
         """Return the sequences of a step; the last one of a run by epochs may have fewer."""
-        size = len(self._data)
         begin = step * self._spec.batch
-        end = min(begin + self._spec.batch, self._learned)
-        pieces = []
-        for number in range(begin // size, (end - 1) // size + 1):
-            order = self._order(number)
-            first = number * size
-            pieces.append(order[max(begin - first, 0) : end - first])
-        return np.concatenate(pieces)
+        return self._passes.of(begin, min(begin + self._spec.batch, self._learned))
 
     def micro(self, step: int, rank: int = 0, size: int = 1) -> list[list[int]]:
         """Return a step's sequences in micro-batches of at most ``micro_tokens`` tokens.
@@ -67,7 +107,9 @@ class Batches:
             size: how many processes there are.
         """
         numbers = self.of(step)
-        return self._cut(numbers if size == 1 else self._longest_first(numbers)[rank::size])
+        if size > 1:
+            numbers = longest_first(numbers, self._lengths)[rank::size]
+        return self._cut(numbers)
 
     def few(self) -> list[int]:
         """Return sequences of the first step, so few that a try costs less than a step."""
@@ -84,22 +126,10 @@ class Batches:
         """Yield all sequences once, in micro-batches."""
         yield from self._cut(np.arange(len(self._data)))
 
-    def _longest_first(self, numbers: np.ndarray) -> np.ndarray:
-        return numbers[np.argsort(self._lengths[numbers], kind="stable")[::-1]]
-
     def _cut(self, numbers: np.ndarray) -> list[list[int]]:
         # Of like length together: what is not packed needs less padding, and sums stay as they are.
-        ordered = self._longest_first(numbers)
-        found: list[list[int]] = []
-        held = 0
-        for number in ordered.tolist():
-            length = int(self._lengths[number])
-            if not found or held + length > self._spec.micro_tokens:
-                found.append([])
-                held = 0
-            found[-1].append(number)
-            held += length
-        return found
+        ordered = longest_first(numbers, self._lengths)
+        return cut(ordered, self._lengths, self._spec.micro_tokens)
 
     def next_weights(self, number: int) -> np.ndarray:
         """Return the weight of what each token of a sequence tells: the next one's, float32."""

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.record import FROM
+from mashbill.train.batches import cut, longest_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,14 +160,5 @@ class Rollouts:
             rank: which of the processes computes them: each has rollouts of like lengths.
             size: how many processes there are.
         """
-        order = np.argsort(self.lengths, kind="stable")[::-1][rank::size]
-        found: list[list[int]] = []
-        held = 0
-        for number in order.tolist():
-            length = int(self.lengths[number])
-            if not found or held + length > most:
-                found.append([])
-                held = 0
-            found[-1].append(number)
-            held += length
-        return found
+        order = longest_first(np.arange(len(self)), self.lengths)
+        return cut(order[rank::size], self.lengths, most)

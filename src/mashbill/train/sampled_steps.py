@@ -7,11 +7,9 @@ part, and gradients are summed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 import torch
 
@@ -19,6 +17,7 @@ from mashbill.core import registry
 from mashbill.core.base_model import BaseWeights
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.products import fast_linear
+from mashbill.train.batches import Passes
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.processes import World, context_of_another
 from mashbill.train.rollouts import Rollouts
@@ -26,6 +25,8 @@ from mashbill.train.stepping import Stepping, begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    import numpy as np
 
     from mashbill.core.stage import StageContext
     from mashbill.models.causal_base import CausalBase
@@ -86,20 +87,15 @@ class Order:
 
     def __init__(self, size: int, spec: SampledSpec, seed: int) -> None:
         """Count the steps; each has ``batch`` prompts, the last ones of a pass with the next's."""
-        self._size, self._batch, self._seed = size, spec.batch, seed
+        self._batch = spec.batch
         self.steps = spec.steps_of(size)
-        self._pass = lru_cache(maxsize=2)(self._pass_of)
+        self._passes = Passes(size, seed)
 
     def of(self, step: int) -> list[int]:
         """Return the prompts of a step."""
         begin = step * self._batch
-        return [
-            int(self._pass(at // self._size)[at % self._size])
-            for at in range(begin, begin + self._batch)
-        ]
-
-    def _pass_of(self, number: int) -> np.ndarray:
-        return np.random.default_rng([self._seed, number]).permutation(self._size)
+        found: list[int] = self._passes.of(begin, begin + self._batch).tolist()
+        return found
 
 
 @dataclass
