@@ -190,7 +190,6 @@ class ShardWriter:
         self.folder = folder
         self._nodes = nodes
         self._done = done
-        self._made: dict[int, dict[str, dict[str, Any]]] = {}
         inputs = (use.name for use in task.spec.uses() if use.role == "rows")
         self.json_columns = carried([task.context.input(name).schema for name in inputs])
 
@@ -217,10 +216,9 @@ class ShardWriter:
 
         Rejected rows are not among them.
         """
-        shards = self._made.get(number)
-        if shards is None and number in self._done and self._is_there(number):
-            shards = self._done[number]["shards"]
-        names = [Path(name).name for name in shards or {}]
+        if number not in self._done or not self._is_there(number):
+            return None
+        names = [Path(name).name for name in self._done[number]["shards"]]
         kept = [self.folder / name for name in names if not name.startswith("rejected-")]
         if not kept:
             return None
@@ -329,7 +327,7 @@ class ShardWriter:
                 shards=shards,
                 **self._own(made, own),
             )
-        self._made[made.number] = shards
+            self._done[made.number] = {"shards": shards}
         for shard in new:
             self._add(shard)
 
