@@ -13,7 +13,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def examples(
     ctx: StageContext,
     key: str,
     *,
-    reader: type[RowReader] | None = None,
+    reader: RowReader | type[RowReader] | None = None,
 ) -> Examples:
     """Return the sequences of datasets, encoding them unless a run that was cut off has.
 
@@ -134,12 +134,13 @@ def examples(
         InputError: if no row can be learned from, naming the commonest reasons.
     """
     folder = ctx.work / key
+    reader = reader or RowReader
     if (folder / _DONE).exists():
         found = _read(folder)
-        _check_some(len(found), found.counts, names)
+        _check_some(len(found), found.counts, names, reader)
         return found
     folder.mkdir(parents=True, exist_ok=True)
-    rows_of = (reader or RowReader)(spec, encoder, ctx)
+    rows_of = reader(spec, encoder, ctx) if isinstance(reader, type) else reader
     ends, rows, dataset = array("q"), array("q"), array("i")
     at = 0
     total = sum(ctx.input(name).num_rows for name in names)
@@ -167,17 +168,22 @@ def examples(
     )
     told = rows_of.told()
     # Before the mark is written: a second run would find it, and have nothing to learn from.
-    _check_some(len(ends), told, names)
+    _check_some(len(ends), told, names, rows_of)
     write_atomically(folder / _DONE, json.dumps(told).encode())
     return _read(folder)
 
 
-def _check_some(sequences: int, told: Mapping[str, Any], names: Sequence[str]) -> None:
+def _check_some(
+    sequences: int,
+    told: Mapping[str, Any],
+    names: Sequence[str],
+    reader: RowReader | type[RowReader],
+) -> None:
     """Raise InputError unless there is a sequence."""
     if not sequences:
         msg = (
-            f"{', '.join(names)}: no row can be learned from "
-            f"({_commonest(told)}); give it rows that have what was asked and an answer"
+            f"{', '.join(names)}: no row can be {reader.done} "
+            f"({_commonest(told)}); give it rows that have {reader.wanted}"
         )
         raise InputError(msg)
 
@@ -211,6 +217,11 @@ def _read(folder: Path) -> Examples:
 
 class RowReader:
     """Reads rows as sequences, and counts what it leaves out."""
+
+    done: ClassVar[str] = "learned from"
+    """what is done with a row, for messages"""
+    wanted: ClassVar[str] = "what was asked and an answer"
+    """what rows need for it"""
 
     def __init__(self, spec: LearningSpec, encoder: ConversationTokens, ctx: StageContext) -> None:
         """Take how rows are learned from.

@@ -9,69 +9,42 @@ answer begins.
 from __future__ import annotations
 
 import json
-from array import array
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from mashbill.core.cells import is_missing
 from mashbill.core.chat import Conversation, Turn
 from mashbill.core.errors import InputError, TeacherError
-from mashbill.core.parsing import json_value, read_json
-from mashbill.core.store import write_atomically
+from mashbill.core.parsing import json_value
 from mashbill.core.teacher import Question
 from mashbill.files.rows.cells import as_text
 from mashbill.files.rows.conversations import UnfitError, turns_of
-from mashbill.models.learned_rows import ASKING, LearnedRows
+from mashbill.models.conversation_tokens import Encoded
+from mashbill.models.learned_rows import ASKING, NotLearnedError
 from mashbill.models.reading import Reading
+from mashbill.train.examples import Examples, RowReader, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
     from mashbill.models.conversation_tokens import ConversationTokens
     from mashbill.train.sampled_keys import SampledSpec
 
 _ROWS = 1024
-_DONE = "prompts.json"
 _MESSAGES = "messages_json"
 
 
-class _NoPromptError(Exception):
-    """A row is no prompt; the message says why."""
-
-
-@dataclass
-class Prompts:
-    """Prompts by their tokens, in memory maps."""
-
-    tokens: np.ndarray
-    """uint32, shape (tokens,)"""
-    ends: np.ndarray
-    """where each prompt ends, int64, shape (prompts,)"""
-    row: np.ndarray
-    """position of each over all inputs, one behind the other, int64, shape (prompts,)"""
-    counts: dict[str, Any]
-    """what was found: rows, left out"""
-
-    def __len__(self) -> int:
-        """Return the number of prompts."""
-        return len(self.ends)
-
-    def ids(self, number: int) -> list[int]:
-        """Return the token ids of a prompt."""
-        start = int(self.ends[number - 1]) if number else 0
-        found: list[int] = self.tokens[start : self.ends[number]].tolist()
-        return found
-
-
-class PromptRows:
+class PromptRows(RowReader):
     """Reads rows as prompts; and again, a row at a time, for whoever scores what is sampled."""
+
+    spec: SampledSpec
+    done: ClassVar[str] = "asked"
+    wanted: ClassVar[str] = "a prompt, or messages_json"
 
     def __init__(
         self, spec: SampledSpec, encoder: ConversationTokens, folder: Path, ctx: StageContext
@@ -87,17 +60,29 @@ class PromptRows:
         Raises:
             InputError: if a student with a chat template is to be asked without it.
         """
-        self._spec = spec
-        self._rows = LearnedRows(spec, encoder, ctx.recipe_folder)
+        super().__init__(spec, encoder, ctx)
         self._reading = Reading(folder)
         self._data = [ctx.input(name) for name in spec.inputs]
         self._starts = np.cumsum([0, *(data.num_rows for data in self._data)])
         self._piece = lru_cache(maxsize=64)(self._read)
 
-    @property
-    def total(self) -> int:
-        """Rows of all inputs."""
-        return int(self._starts[-1])
+    def columns(self, there: Sequence[str], name: str) -> list[str]:
+        """Return all columns: a prompt file may read any of them."""
+        del name
+        return list(there)
+
+    def read(self, row: dict[str, Any], where: str) -> list[Encoded]:
+        """Return the prompt of a row, of which nothing is learned.
+
+        Raises:
+            NotLearnedError: if there is none, or one that is too long.
+        """
+        ids = self.ids(row, where)
+        return [Encoded(ids, [False] * len(ids))]
+
+    def position(self, data: Examples, number: int) -> int:
+        """Return the position of a prompt's row over all inputs."""
+        return int(self._starts[data.dataset[number]] + data.row[number])
 
     def row(self, position: int) -> dict[str, Any]:
         """Return all columns of a row, by its position over all inputs."""
@@ -111,10 +96,10 @@ class PromptRows:
         """Return what a row asks.
 
         Raises:
-            _NoPromptError: if that is nothing.
+            NotLearnedError: if that is nothing.
         """
-        if self._spec.prompt:
-            return self._rows.asked(row, where)
+        if self.spec.prompt:
+            return self.rows.asked(row, where)
         key = "text" if not row.keys() & set(ASKING) else "prompt"
         messages, prompt = (
             None if is_missing(row.get(each)) else row[each] for each in (_MESSAGES, key)
@@ -130,29 +115,29 @@ class PromptRows:
             else:
                 turns = [Turn("user", as_text(prompt))] if prompt not in (None, "") else []
         except (UnfitError, InputError, TypeError, AttributeError) as error:
-            raise _NoPromptError(str(error) or "its turns cannot be read") from error
+            raise NotLearnedError(str(error) or "its turns cannot be read") from error
         while turns and turns[-1].role == "assistant":
             turns.pop()
         if not any(turn.content.strip() for turn in turns):
             msg = "it asks nothing"
-            raise _NoPromptError(msg)
+            raise NotLearnedError(msg)
         return turns
 
     def ids(self, row: dict[str, Any], where: str) -> list[int]:
         """Return the tokens of what a row asks.
 
         Raises:
-            _NoPromptError: if there are none, or too many.
+            NotLearnedError: if there are none, or too many.
         """
         try:
             turns = Conversation(tuple(self.turns(row, where)))
-            asked = self._reading.asked(Question("", "", turns=turns), self._spec.max_new_tokens)
+            asked = self._reading.asked(Question("", "", turns=turns), self.spec.max_new_tokens)
         except TeacherError as error:
-            raise _NoPromptError(str(error)) from error
-        room = self._spec.max_tokens - self._spec.max_new_tokens
-        if len(asked.ids) > room or asked.most < self._spec.max_new_tokens:
+            raise NotLearnedError(str(error)) from error
+        room = self.spec.max_tokens - self.spec.max_new_tokens
+        if len(asked.ids) > room or asked.most < self.spec.max_new_tokens:
             msg = f"it is longer than max_tokens - max_new_tokens = {room}"
-            raise _NoPromptError(msg)
+            raise NotLearnedError(msg)
         return asked.ids
 
     def said(self, position: int) -> str:
@@ -167,7 +152,7 @@ class PromptRows:
     def where(self, position: int) -> str:
         """Return which row a position is, for messages."""
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
-        return f"{self._spec.inputs[number]}, row {position - int(self._starts[number])}"
+        return f"{self.spec.inputs[number]}, row {position - int(self._starts[number])}"
 
     def answer_ids(self, text: str) -> list[int]:
         """Return the tokens of a text that answers a prompt, without one that ends it."""
@@ -182,13 +167,6 @@ class PromptRows:
         """Tokens that end an answer."""
         return self._reading.ends
 
-    def all(self) -> list[tuple[str, int, Dataset]]:
-        """Return (name, position of its first row, rows) of each input."""
-        return [
-            (name, int(start), data)
-            for name, start, data in zip(self._spec.inputs, self._starts, self._data, strict=False)
-        ]
-
     def _read(self, number: int, start: int) -> list[dict[str, Any]]:
         data = self._data[number]
         stop = min(start + _ROWS, data.num_rows)
@@ -196,55 +174,15 @@ class PromptRows:
         return found
 
 
-def prompts(rows: PromptRows, ctx: StageContext) -> Prompts:
+def prompts(rows: PromptRows, encoder: ConversationTokens, ctx: StageContext) -> Examples:
     """Return all prompts, encoding them unless a run that was cut off has.
 
     Args:
         rows: reads them.
+        encoder: of the student.
         ctx: the stage's; its scratch keeps them.
 
     Raises:
         InputError: if there is none, naming the commonest reasons.
     """
-    folder = ctx.work / "prompts"
-    if not (folder / _DONE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _encode(rows, ctx, folder)
-    places = np.load(folder / "places.npz", allow_pickle=False)
-    path = folder / "tokens.bin"
-    size = path.stat().st_size // 4
-    tokens = np.memmap(path, np.uint32, "r", shape=(size,)) if size else np.empty(0, np.uint32)
-    return Prompts(tokens, places["ends"], places["row"], read_json(folder / _DONE))
-
-
-def _encode(rows: PromptRows, ctx: StageContext, folder: Path) -> None:
-    ends, places, at = array("q"), array("q"), 0
-    left: dict[str, Counter[str]] = {}
-    with (folder / "tokens.bin").open("wb") as stream:
-        for name, first, data in rows.all():
-            reasons = left.setdefault(str(data.manifest.ref), Counter())
-            for start, piece in data.chunks(_ROWS):
-                for place, row in enumerate(piece.to_pylist(), first + start):
-                    try:
-                        ids = rows.ids(row, f"{name}, row {place - first}")
-                    except _NoPromptError as error:
-                        reasons[str(error)] += 1
-                        continue
-                    stream.write(np.array(ids, np.uint32).tobytes())
-                    at += len(ids)
-                    ends.append(at)
-                    places.append(place)
-                ctx.progress(0, 0, f"read {first + start + piece.num_rows:,} of {rows.total:,}")
-    told: dict[str, Any] = {"rows": rows.total, "prompts": len(ends)}
-    if any(left.values()):
-        told["left_out"] = {ref: dict(each.most_common()) for ref, each in left.items() if each}
-    if not len(ends):
-        whole: Counter[str] = sum(left.values(), Counter())
-        why = "; ".join(f"{count:,} rows: {why}" for why, count in whole.most_common(3))
-        msg = (
-            f"{', '.join(name for name, _, _ in rows.all())}: no row can be asked "
-            f"({why or 'there are no rows'}); give it rows that have a prompt, or messages_json"
-        )
-        raise InputError(msg)
-    np.savez(folder / "places.npz", ends=np.array(ends, np.int64), row=np.array(places, np.int64))
-    write_atomically(folder / _DONE, json.dumps(told).encode())
+    return examples(rows.spec, rows.spec.inputs, encoder, ctx, "prompts", reader=rows)

@@ -27,12 +27,13 @@ from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.products import fast_linear
 from mashbill.models.sampled import sample
 from mashbill.models.tokenizer_identity import ids_of
+from mashbill.train.answer_nats import Answers, Scored
 from mashbill.train.checkpoint import chosen
-from mashbill.train.losses import linear_cross_entropy
+from mashbill.train.examples import Examples
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
 from mashbill.train.processes import World, own_device, together
-from mashbill.train.prompts import PromptRows, Prompts, prompts
+from mashbill.train.prompts import PromptRows, prompts
 from mashbill.train.rollouts import Asked, Rollouts
 from mashbill.train.sampled_steps import (
     Around,
@@ -69,7 +70,7 @@ class _Sampler:
     ctx: StageContext
     student: CausalBase
     rows: PromptRows
-    data: Prompts
+    data: Examples
     order: Order
     learner: Learner
     dtype: str
@@ -84,12 +85,14 @@ class _Sampler:
         return Rollouts(found)
 
     def _new(self, step: int) -> Rollouts:
-        asked = [
-            Asked(int(self.data.row[number]), self.rows.said(int(self.data.row[number])),
-                  self.data.ids(number), group, attempt)
-            for group, number in enumerate(self.order.of(step))
-            for attempt in range(self.spec.attempts)
-        ]  # fmt: skip
+        asked: list[Asked] = []
+        for group, number in enumerate(self.order.of(step)):
+            position = self.rows.position(self.data, number)
+            prompt, ids = self.rows.said(position), self.data.ids(number).tolist()
+            asked += [
+                Asked(position, prompt, ids, group, attempt)
+                for attempt in range(self.spec.attempts)
+            ]
         parts, waiting = [], []
         for some in self._parts(asked):
             made = self._sampled(step, some)
@@ -143,7 +146,7 @@ def _rollouts(spec: SampledSpec, ctx: StageContext) -> Iterator[pa.RecordBatch]:
     base = ctx.base(spec.base)
     encoder = ConversationTokens(base.folder)
     rows = PromptRows(spec, encoder, base.folder, ctx)
-    data = prompts(rows, ctx)
+    data = prompts(rows, encoder, ctx)
     student = begun(spec, base, ctx.seed, own_device())
     _check_context(spec, data, student)
     order = Order(len(data), spec, ctx.seed)
@@ -154,7 +157,7 @@ def _rollouts(spec: SampledSpec, ctx: StageContext) -> Iterator[pa.RecordBatch]:
     sampler = _Sampler(
         spec, ctx, student, rows, data, order, learner, how["dtype"], ids_of(encoder.tokenizer)
     )
-    few = [data.ids(number) for number in order.of(0)]
+    few = [data.ids(number).tolist() for number in order.of(0)]
     with together(ctx, "sampled", told_another(spec, ctx, base, how)) as world:
         torch.set_num_threads(max(1, how["threads"] // world.size))
         training = SampledTraining.of(spec, ctx, student, order, how["dtype"], world, learner)
@@ -167,7 +170,7 @@ def _rollouts(spec: SampledSpec, ctx: StageContext) -> Iterator[pa.RecordBatch]:
             yield one_batch(found.table)
             training.advance(shared(found, world))
         training.keep()
-    ctx.measures |= data.counts | {"steps": order.steps, HOW: how}
+    ctx.measures |= data.counts | {"prompts": len(data), "steps": order.steps, HOW: how}
     learner.end(ctx, (Rollouts(_committed(ctx, step)) for step in range(order.steps)))
 
 
@@ -249,37 +252,29 @@ def _tell(
         )
 
 
-def _check_context(spec: SampledSpec, data: Prompts, student: CausalBase) -> None:
+def _check_context(spec: SampledSpec, data: Examples, student: CausalBase) -> None:
     """Raise InputError if prompts and completions are longer than the student was made for."""
-    lengths = np.diff(data.ends, prepend=0)
-    longest = int(lengths.max()) + spec.max_new_tokens
-    if student.context and longest > student.context:
+    longest = int(data.lengths.max())
+    if student.context and longest + spec.max_new_tokens > student.context:
         msg = (
-            f"its longest prompt has {int(lengths.max()):,} tokens, which with max_new_tokens = "
+            f"its longest prompt has {longest:,} tokens, which with max_new_tokens = "
             f"{spec.max_new_tokens:,} is more than the {student.context:,} that {student.title} "
             f"was made for; set max_tokens = {student.context}, or less"
         )
         raise InputError(msg)
 
 
-def _choose(spec: SampledSpec, student: CausalBase, data: Prompts, threads: int) -> dict[str, Any]:
+def _choose(spec: SampledSpec, student: CausalBase, data: Examples, threads: int) -> dict[str, Any]:
     """Return what is chosen once; a loss on the prompts themselves tells a step's time."""
-    few: list[torch.Tensor] = []
+    few: list[Scored] = []
     for number in range(len(data)):
-        few.append(torch.tensor(data.ids(number) * 2))
-        if sum(len(each) for each in few) >= _TRIED:
+        ids = np.tile(data.ids(number), 2)
+        few.append(Scored(ids, np.ones(len(ids), bool)))
+        if sum(len(each.ids) for each in few) >= _TRIED:
             break
 
     def compute(dtype: str) -> None:
-        head, bias = student.head
-        for group in [few] if student.packs else [[each] for each in few]:
-            targets = torch.cat([torch.roll(each, -1) for each in group])
-            with student.together([len(each) for each in group]):
-                with autocast(dtype, student.model.device):
-                    states = student.states(group)
-                weights = torch.ones(len(targets), device=states.device)
-                linear_cross_entropy(
-                    states.float(), head, targets.to(states.device), weights, bias_v=bias
-                ).backward()
+        with student.together([len(each.ids) for each in few]):
+            (-Answers(student, few, dtype).weighed(torch.ones(len(few)))).backward()
 
     return choose_how(spec.dtype, threads, student.model, compute)
