@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mashbill.core.base_model import BaseWeights
 from mashbill.models.causal_base import CausalBase
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.products import fast_linear
@@ -31,10 +30,11 @@ from mashbill.train.examples import Examples, check_lengths, examples
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
-from mashbill.train.processes import World, context_of_another, own_device, together
+from mashbill.train.processes import World, own_device, together
 from mashbill.train.sampling import Sampling
 from mashbill.train.stepping import Stepping, begun, save_trained
 from mashbill.train.told_learned import tell_learned
+from mashbill.train.told_others import heard, told_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,14 +59,7 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     batches = Batches(data, spec, ctx.seed)
     how = chosen(ctx.work, lambda: _choose(spec, student, data, batches, ctx.threads))
     sampling = Sampling(ctx, heldout, encoder)
-    told = {
-        "spec": spec.model_dump(mode="json", exclude_unset=True),
-        "base": [str(base.folder), base.digest, base.title],
-        "work": str(ctx.work.resolve()),
-        "seed": ctx.seed,
-        "how": how,
-    }
-    with together(ctx, "sft", told) as world:
+    with together(ctx, "sft", told_others(spec, ctx, base, how)) as world:
         torch.set_num_threads(max(1, how["threads"] // world.size))
         training = _Training(spec, ctx, student, data, batches, how["dtype"], world, heldout)
         if training.step == 0:
@@ -78,19 +71,14 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
 
 def follow(told: Mapping[str, Any], world: World) -> None:
     """Train as one of several processes, of which number 0 does :func:`train`."""
-    from mashbill.train.sft import SftSpec as Spec
-
-    spec = Spec.model_validate(told["spec"])
-    folder, digest, title = told["base"]
-    base = BaseWeights(Path(folder), digest, title)
-    ctx = context_of_another(Path(told["work"]), told["seed"], told["how"]["threads"])
+    found = heard(told, world)
+    spec, ctx, base, dtype = found.spec, found.ctx, found.base, found.how["dtype"]
     # What number 0 encoded lies in the stage's scratch; nothing is encoded here.
     data = examples(spec, spec.inputs, ConversationTokens(base.folder), ctx, "learned")
-    torch.set_num_threads(max(1, told["how"]["threads"] // world.size))
     with freed_memory_kept(), fast_linear():
         student = begun(spec, base, ctx.seed, str(world.device))
         batches = Batches(data, spec, ctx.seed)
-        _Training(spec, ctx, student, data, batches, told["how"]["dtype"], world).run()
+        _Training(spec, ctx, student, data, batches, dtype, world).run()
 
 
 def _choose(

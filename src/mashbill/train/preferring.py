@@ -34,11 +34,12 @@ from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import choose_how
 from mashbill.train.preference_losses import PreferenceLoss
 from mashbill.train.preference_pairs import Pairs, pairs
-from mashbill.train.processes import World, context_of_another, own_device, together
+from mashbill.train.processes import World, own_device, together
 from mashbill.train.reference import Comparing, Reference, bound_to, cached
 from mashbill.train.sampling import Sampling
 from mashbill.train.stepping import Stepping, begun, save_trained
 from mashbill.train.told_learned import tell_learned
+from mashbill.train.told_others import heard, told_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,14 +75,7 @@ def train(spec: DpoSpec, ctx: StageContext, out: Path) -> None:
     held = None if heldout is None else given.of(heldout, "heldout")
     judged = given.of(data, "learned")
     sampling = Sampling(ctx, None if heldout is None else heldout.sides, encoder)
-    told = {
-        "spec": spec.model_dump(mode="json", exclude_unset=True),
-        "base": [str(base.folder), base.digest, base.title],
-        "work": str(ctx.work.resolve()),
-        "seed": ctx.seed,
-        "how": how,
-    }
-    with together(ctx, "dpo", told) as world:
+    with together(ctx, "dpo", told_others(spec, ctx, base, how)) as world:
         torch.set_num_threads(max(1, how["threads"] // world.size))
         training = _Training(spec, ctx, student, data, batches, how["dtype"], world, judged, held)
         if training.step == 0:
@@ -94,22 +88,16 @@ def train(spec: DpoSpec, ctx: StageContext, out: Path) -> None:
 
 def follow(told: Mapping[str, Any], world: World) -> None:
     """Train as one of several processes, of which number 0 does :func:`train`."""
-    from mashbill.train.dpo import DpoSpec as Spec
-
-    spec = Spec.model_validate(told["spec"])
-    folder, digest, title = told["base"]
-    base = BaseWeights(Path(folder), digest, title)
-    how = told["how"]
-    ctx = context_of_another(Path(told["work"]), told["seed"], how["threads"])
+    found = heard(told, world)
+    spec, ctx, base, dtype = found.spec, found.ctx, found.base, found.how["dtype"]
     encoder = ConversationTokens(base.folder)
     # What number 0 encoded, and what the reference gave, lie in the stage's scratch.
     data = pairs(spec, spec.inputs, encoder, ctx, "learned")
-    torch.set_num_threads(max(1, how["threads"] // world.size))
     with freed_memory_kept(), fast_linear():
         student = begun(spec, base, ctx.seed, str(world.device))
-        judged = _Given(spec, ctx, student, base, encoder, how["dtype"]).of(data, "learned")
+        judged = _Given(spec, ctx, student, base, encoder, dtype).of(data, "learned")
         batches = Batches(data, spec, ctx.seed)
-        _Training(spec, ctx, student, data, batches, how["dtype"], world, judged).run()
+        _Training(spec, ctx, student, data, batches, dtype, world, judged).run()
 
 
 def _loss_of(spec: DpoSpec) -> PreferenceLoss:

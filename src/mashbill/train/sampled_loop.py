@@ -41,10 +41,10 @@ from mashbill.train.sampled_steps import (
     Order,
     SampledTraining,
     shared,
-    told_another,
 )
 from mashbill.train.sampling import Sampling
 from mashbill.train.stepping import begun, save_trained
+from mashbill.train.told_others import told_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -158,7 +158,7 @@ def _rollouts(spec: SampledSpec, ctx: StageContext) -> Iterator[pa.RecordBatch]:
         spec, ctx, student, rows, data, order, learner, how["dtype"], ids_of(encoder.tokenizer)
     )
     few = [data.ids(number).tolist() for number in order.of(0)]
-    with together(ctx, "sampled", told_another(spec, ctx, base, how)) as world:
+    with together(ctx, "sampled", told_others(spec, ctx, base, how, spec.live_teachers())) as world:
         torch.set_num_threads(max(1, how["threads"] // world.size))
         training = SampledTraining.of(spec, ctx, student, order, how["dtype"], world, learner)
         for step in range(training.step):

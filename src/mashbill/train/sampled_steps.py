@@ -7,21 +7,19 @@ part, and gradients are summed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
-import torch
 
-from mashbill.core import registry
 from mashbill.core.base_model import BaseWeights
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.products import fast_linear
 from mashbill.train.batches import Passes
 from mashbill.train.memory import freed_memory_kept
-from mashbill.train.processes import World, context_of_another
+from mashbill.train.processes import World
 from mashbill.train.rollouts import Rollouts
 from mashbill.train.stepping import Stepping, begun
+from mashbill.train.told_others import heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -126,12 +124,11 @@ class SampledTraining(Stepping[Any]):
         told = self.learner.learn(rows, self.world)
         self.world.sum_gradients(self.parameters)
         told |= {"gradient_norm": self.optimise(told["loss"])}
-        tokens = float(rows.lengths.sum())
-        self.ctx.curves.log(self.step, rate=self._rate(), tokens=tokens, **told)
-        self.step += 1
-        self.ctx.progress(self.step, self.batches.steps, "")
-        if self.world.rank == 0 and self._checkpoint.is_due and self.step < self.batches.steps:
-            self._save()
+        self._end_step(told, int(rows.lengths.sum()))
+
+    def _measured(self) -> dict[str, float]:
+        """Nothing is held out: what is sampled is scored."""
+        return {}
 
     def keep(self) -> None:
         """Keep what training came to, for the stage that goes on from here."""
@@ -149,31 +146,10 @@ def shared(rows: Rollouts, world: World) -> Rollouts:
     return rows
 
 
-def told_another(
-    spec: SampledSpec, ctx: StageContext, base: BaseWeights, how: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what other processes are told before the first step, as JSON."""
-    weights = {name: ctx.teacher_weights(name) for name in spec.live_teachers()}
-    return {
-        "spec": spec.model_dump(mode="json", exclude_unset=True),
-        "base": _told(base),
-        "teachers": {name: _told(one) for name, one in weights.items()},
-        "work": str(ctx.work.resolve()),
-        "seed": ctx.seed,
-        "how": dict(how),
-    }
-
-
 def follow(told: Mapping[str, Any], world: World) -> None:
     """Do the steps that number 0 has rollouts for, as one of several processes."""
-    kind = told["spec"]["kind"]
-    spec: SampledSpec = registry.find(kind, registry.TRAINERS).model_validate(told["spec"])
-    base, how = _weights(told["base"]), told["how"]
-    ctx = context_of_another(Path(told["work"]), told["seed"], how["threads"])
-    ctx.teacher_weights = {
-        name: _weights(one) for name, one in told["teachers"].items()
-    }.__getitem__
-    torch.set_num_threads(max(1, how["threads"] // world.size))
+    found = heard(told, world)
+    spec, ctx, base, how = found.spec, found.ctx, found.base, found.how
     with freed_memory_kept(), fast_linear():
         student = begun(spec, base, ctx.seed, str(world.device))
         encoder = ConversationTokens(base.folder)
@@ -182,15 +158,6 @@ def follow(told: Mapping[str, Any], world: World) -> None:
         training = SampledTraining.of(spec, ctx, student, order, how["dtype"], world, learner)
         while training.step < order.steps:
             training.advance(_rows(world.tell(None)))
-
-
-def _told(weights: BaseWeights) -> list[str]:
-    return [str(weights.folder), weights.digest, weights.title]
-
-
-def _weights(told: list[str]) -> BaseWeights:
-    folder, digest, title = told
-    return BaseWeights(Path(folder), digest, title)
 
 
 def _rows(told: Mapping[str, Any]) -> Rollouts:

@@ -30,6 +30,7 @@ from mashbill.train.staying_finite import check_finite
 from mashbill.train.student_files import save_student
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mashbill.core.base_model import BaseWeights
@@ -121,15 +122,7 @@ class Stepping(Generic[D]):
         if self.step == 0:
             self._measure(0, before=True)
         while self.step < self.batches.steps:
-            told = self._learn()
-            counted = self.batches.tokens(self.step)
-            self.ctx.curves.log(self.step, rate=self._rate(), tokens=counted, **told)
-            self.step += 1
-            self._measure(self.step)
-            self.ctx.progress(self.step, self.batches.steps, "")
-            due = self.world.rank == 0 and self._checkpoint.is_due
-            if due and self.step < self.batches.steps:
-                self._save()
+            self._end_step(self._learn(), self.batches.tokens(self.step))
 
     def draw_anew(self) -> None:
         """Begin a step's random numbers, where what each process has drawn is in no checkpoint."""
@@ -150,6 +143,21 @@ class Stepping(Generic[D]):
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         return float(norm)
+
+    def _end_step(self, told: Mapping[str, float], tokens: int) -> None:
+        """Log a step that was done, and make a checkpoint if one is due.
+
+        Args:
+            told: what its curves have.
+            tokens: that it read.
+        """
+        self.ctx.curves.log(self.step, rate=self._rate(), tokens=tokens, **told)
+        self.step += 1
+        self._measure(self.step)
+        self.ctx.progress(self.step, self.batches.steps, "")
+        due = self.world.rank == 0 and self._checkpoint.is_due
+        if due and self.step < self.batches.steps:
+            self._save()
 
     def _learn(self) -> dict[str, float]:
         """Do one step; return what its curves have: ``loss``, ``gradient_norm`` and more."""
