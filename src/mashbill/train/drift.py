@@ -3,8 +3,8 @@
 A student that is held to a teacher's tokens can come to write for ever, or the same thing again: a
 teacher that reads a repetition finds the next one likely. So each step has, as curves, the mean
 tokens of a completion, the share that no end came of, and the share that ends in a few tokens said
-over and over; and what moves far from where it began is told. Names and figures are those of
-:mod:`mashbill.train.watching`, which watches what is done for rewards.
+over and over; and what moves far from where it began is told. :mod:`mashbill.train.watching`, which
+watches what is done for rewards, takes these figures and adds its own.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.train.sampling import repeats
-from mashbill.train.watching import FEWEST, SHARE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-_AT_LEAST = 3
+FEWEST = 6
+"""steps of a training from which on its first are held against its last"""
+AT_LEAST = 3
 """steps that are the beginning, and the end, at least"""
-_LONGER = 2.0
-"""times that completions become longer, or shorter"""
+LONGER = 2.0
+"""times that completions become longer, or shorter, from which on lengths have drifted"""
+_SHARE = 4
+"""the beginning and the end are each one step in so many"""
 _MORE = 0.2
 """by which a share grows"""
 
@@ -43,6 +46,14 @@ def form_of(ids: Sequence[list[int]], is_cut: Sequence[bool]) -> dict[str, float
     }
 
 
+def beginning_and_end(
+    steps: Sequence[Mapping[str, float]],
+) -> tuple[Sequence[Mapping[str, float]], Sequence[Mapping[str, float]]]:
+    """Return the first steps of a training, and the last."""
+    many = max(AT_LEAST, len(steps) // _SHARE)
+    return steps[:many], steps[-many:]
+
+
 def drifted(steps: Sequence[dict[str, float]]) -> tuple[dict[str, list[float]], list[str]]:
     """Return how the form of completions was at the beginning and in the end, and what to warn of.
 
@@ -51,18 +62,15 @@ def drifted(steps: Sequence[dict[str, float]]) -> tuple[dict[str, list[float]], 
     """
     if not steps:
         return {}, []
-    many = max(_AT_LEAST, len(steps) // SHARE)
     found = {
-        name: [
-            float(np.mean([step[name] for step in some])) for some in (steps[:many], steps[-many:])
-        ]
+        name: [float(np.mean([step[name] for step in some])) for some in beginning_and_end(steps)]
         for name in steps[0]
     }
     warned: list[str] = []
     if len(steps) < FEWEST:
         return found, warned
     before, after = found["completion_tokens"]
-    if min(before, after) > 0 and not 1 / _LONGER <= after / before <= _LONGER:
+    if min(before, after) > 0 and not 1 / LONGER <= after / before <= LONGER:
         word = "longer" if after > before else "shorter"
         warned.append(
             f"completions became much {word}: {before:.1f} tokens at the beginning, {after:.1f} in "

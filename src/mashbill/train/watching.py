@@ -28,21 +28,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mashbill.train.sampling import repeats
+from mashbill.train.drift import AT_LEAST, FEWEST, LONGER, beginning_and_end, form_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FEWEST = 6
-"""steps of a training from which on its first are held against its last"""
-SHARE = 4
-"""the first and the last steps are each one in so many, three at least"""
 RISE = 0.02
 """of a mean reward, from which on it rose or fell, if it is beyond chance too"""
 ERRORS = 2.0
 """standard errors of the difference from which on it is beyond chance"""
-LONGER = 2.0
-"""times the tokens of the first steps from which on lengths have drifted; or one over it"""
 REPEATING = 0.1
 """more of the attempts than at first from which on repetition has drifted"""
 UNSCORED = 0.25
@@ -51,7 +45,6 @@ CUT = 0.5
 """of the last steps' attempts from which on too many are cut off"""
 COLLAPSED = 0.25
 """of the first steps' entropy below which it has collapsed"""
-_AT_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,6 @@ def figures(seen: Seen) -> dict[str, float]:
     count = len(seen.ids)
     if not count:
         return {}
-    tokens = np.array([len(ids) for ids in seen.ids])
     texts: dict[int, list[tuple[int, ...]]] = {}
     paid: dict[int, list[float]] = {}
     for group, ids, reward in zip(seen.group.tolist(), seen.ids, seen.rewards, strict=True):
@@ -89,17 +81,16 @@ def figures(seen: Seen) -> dict[str, float]:
     found = {
         "undecided": sum(came == "undecided" for came in seen.outcomes) / count,
         "failed": sum(came == "failed" for came in seen.outcomes) / count,
-        "truncated": float(seen.is_cut.mean()),
-        "completion_tokens": float(tokens.mean()),
-        "repeating": sum(repeats(ids) for ids in seen.ids) / count,
+        **form_of(seen.ids, seen.is_cut.tolist()),
         "distinct": sum(len(set(each)) for each in texts.values()) / count,
         "telling": telling / len(texts),
     }
     for name, values in (("reward", seen.rewards), ("watched", seen.watched)):
         if values is not None and not np.isnan(values).all():
             found[name] = float(np.nanmean(values))
-    if tokens.sum():
-        found["entropy"] = -float(sum(map(sum, seen.logprobs)) / tokens.sum())
+    tokens = sum(map(len, seen.ids))
+    if tokens:
+        found["entropy"] = -float(sum(map(sum, seen.logprobs)) / tokens)
     return found
 
 
@@ -121,8 +112,7 @@ def alarms(steps: Sequence[Mapping[str, float]], *, samples: str = "attempts") -
         )
     if len(steps) < FEWEST:
         return found
-    size = max(_AT_LEAST, len(steps) // SHARE)
-    first, last = steps[:size], steps[-size:]
+    first, last = beginning_and_end(steps)
     found += _of_rewards(first, last)
     before, after = _mean(first, "completion_tokens"), _mean(last, "completion_tokens")
     if before and not 1 / LONGER < after / before < LONGER:
@@ -171,7 +161,7 @@ def _change(
 ) -> float:
     """Return by how much a mean changed; 0 where that may be chance."""
     values = [[step[name] for step in steps if name in step] for steps in (first, last)]
-    if min(map(len, values)) < _AT_LEAST:
+    if min(map(len, values)) < AT_LEAST:
         return 0.0
     before, after = (float(np.mean(each)) for each in values)
     error = float(np.sqrt(sum(np.var(each, ddof=1) / len(each) for each in values)))
