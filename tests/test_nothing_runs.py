@@ -140,7 +140,6 @@ LISTED = {
         "importlib.import_module": "a module of the package's own table",
     },
     "train/examples.py": {"numpy.load": "our own file of places, allow_pickle=False"},
-    "train/prompts.py": {"numpy.load": "our own file of places, allow_pickle=False"},
     "train/aligned_rows.py": {"numpy.load": "our own file of places, allow_pickle=False"},
 }
 # What may not even be imported.

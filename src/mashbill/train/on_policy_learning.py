@@ -28,11 +28,13 @@ from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.record import FROM
 from mashbill.core.scored_tokens import Tokens
 from mashbill.models.tokenizer_identity import ids_of
+from mashbill.train.completions import Completions
 from mashbill.train.drift import drifted, form_of
 from mashbill.train.losses import Divergence, FullTeacher
 from mashbill.train.on_policy_losses import Taught, averaged, exact, is_scored, sampled_reverse
-from mashbill.train.on_policy_teachers import Teachers, told_of
+from mashbill.train.on_policy_teachers import Teachers
 from mashbill.train.precision import autocast
+from mashbill.train.rollouts import as_numbers
 from mashbill.train.teacher_test import TESTS
 from mashbill.train.teaching import BETWEEN, counted
 
@@ -244,17 +246,16 @@ class OnPolicy:
         if not own:
             return None
         device = student.model.device
-        sequences = [torch.tensor(rows.prompt_ids[n] + rows.ids[n]) for n in own]
-        told = np.concatenate([told_of(len(rows.prompt_ids[n]), len(rows.ids[n])) for n in own])
+        asked = Completions.of(rows.pairs(own))
         with autocast(self._around.dtype, device):
-            states = student.states(sequences)
-        states = states.float()[torch.from_numpy(told).to(device)]
+            states = student.states(asked.sequences)
+        states = states.float()[asked.told.to(device)]
         by_teacher = {
             name: np.concatenate([
                 step.shares[n].get(name, 0.0) * step.scored[name][n] for n in own
             ]) for name in step.names
         }  # fmt: skip
-        owner = np.repeat(own, [len(rows.ids[n]) for n in own])
+        owner = np.asarray(own)[asked.owner]
         total = None
         if self._spec.combine == "averaged":
             shares = step.shares[own[0]]
@@ -282,9 +283,8 @@ class OnPolicy:
 
     def _of(self, name: str, rows: Rollouts, own: Sequence[int]) -> FullTeacher:
         """Return what a teacher beside the student gives the completions of some rollouts."""
-        sequences = [torch.tensor(rows.prompt_ids[n] + rows.ids[n]) for n in own]
-        told = np.concatenate([told_of(len(rows.prompt_ids[n]), len(rows.ids[n])) for n in own])
-        given = self._teachers.live[name].of((), sequences, torch.from_numpy(told))
+        asked = Completions.of(rows.pairs(own))
+        given = self._teachers.live[name].of((), asked.sequences, asked.told)
         assert isinstance(given, FullTeacher)  # noqa: S101 - one that runs beside gives no other
         return given
 
@@ -349,6 +349,4 @@ class OnPolicy:
 
 def _numbers(values: Sequence[float | None] | None, ids: Sequence[int]) -> np.ndarray:
     """Return log-probabilities of a rollout's tokens; not a number where there is none."""
-    if values is None:
-        return np.full(len(ids), np.nan)
-    return np.array([np.nan if value is None else value for value in values], np.float64)
+    return as_numbers([None] * len(ids) if values is None else values)

@@ -22,6 +22,7 @@ from mashbill.core.store import write_atomically
 from mashbill.models.folder_bounds import check_tokenizer
 from mashbill.models.teacher_logits import TeacherLogits
 from mashbill.models.tokenizer_identity import ids_digest, other_map
+from mashbill.train.completions import Completions
 from mashbill.train.given_logits import LiveTeacher
 from mashbill.train.losses import FullTeacher, token_nats
 from mashbill.train.teacher_test import TwiceScored, passed
@@ -124,7 +125,7 @@ class Teachers:
             return
         spec = self._around.spec
         numbers = range(min(len(rows), spec.test_rollouts))
-        pairs = [(rows.prompt_ids[n], rows.ids[n]) for n in numbers if rows.ids[n]]
+        pairs = rows.pairs(n for n in numbers if rows.ids[n])
         own = _student_logprobs(self._around.student, pairs)
         found = {}
         for name in spec.teaching.teachers:
@@ -218,28 +219,6 @@ def _text_of(encoder: ConversationTokens) -> Any:
     return lambda token: str(tokenizer.decode([token], skip_special_tokens=False))
 
 
-def told_of(prompt: int, ids: int) -> np.ndarray:
-    """Return behind which tokens of a sequence a completion's tokens are told, bool.
-
-    Args:
-        prompt: tokens of the prompt, at least 1.
-        ids: tokens of the completion.
-    """
-    found = np.zeros(prompt + ids, bool)
-    found[prompt - 1 : -1] = True
-    return found
-
-
-def _joined(
-    sequences: Sequence[tuple[list[int], list[int]]],
-) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
-    """Return whole sequences, where completions are told, and their tokens."""
-    whole = [torch.tensor(prompt + ids) for prompt, ids in sequences]
-    told = torch.from_numpy(np.concatenate([told_of(len(p), len(i)) for p, i in sequences]))
-    tokens = torch.tensor([token for _, ids in sequences for token in ids])
-    return whole, told, tokens
-
-
 def _cut(nats: torch.Tensor, sequences: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
     found = (-nats).tolist()
     ends = np.cumsum([len(ids) for _, ids in sequences]).tolist()
@@ -251,11 +230,14 @@ def _logprobs(
 ) -> list[list[float]]:
     if not sequences:
         return []
-    whole, told, tokens = _joined(sequences)
-    given = teacher.of((), whole, told)
+    asked = Completions.of(sequences)
+    given = teacher.of((), asked.sequences, asked.told)
     assert isinstance(given, FullTeacher)  # noqa: S101 - one that runs beside gives no other
     nats = token_nats(
-        given.hidden_ne, given.head_ve, tokens.to(given.hidden_ne.device), bias_v=given.bias_v
+        given.hidden_ne,
+        given.head_ve,
+        asked.targets.to(given.hidden_ne.device),
+        bias_v=given.bias_v,
     )
     return _cut(nats, sequences)
 
@@ -269,12 +251,13 @@ def _student_logprobs(
     try:
         found = []
         for pair in sequences:
-            whole, told, tokens = _joined([pair])
-            with torch.no_grad(), student.together([len(whole[0])]):
-                states = student.states(whole).float()
+            asked = Completions.of([pair])
+            with torch.no_grad(), student.together(asked.lengths):
+                states = student.states(asked.sequences).float()
             head, bias = student.head
-            own = states[told.to(states.device)]
-            found += _cut(token_nats(own, head, tokens.to(own.device), bias_v=bias), [pair])
+            own = states[asked.told.to(states.device)]
+            targets = asked.targets.to(own.device)
+            found += _cut(token_nats(own, head, targets, bias_v=bias), [pair])
         return found
     finally:
         student.model.train(was_training)

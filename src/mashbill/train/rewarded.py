@@ -14,7 +14,7 @@ second copy of the base's weights where all weights are trained.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import FROM
 from mashbill.models.causal_base import CausalBase
 from mashbill.train.advantages import advantages, counted
+from mashbill.train.completions import Completions
 from mashbill.train.group_rewards import Attempts, Rewarding, random_rewards
 from mashbill.train.grpo import WATCHED
 from mashbill.train.losses import token_nats
@@ -97,7 +98,7 @@ class Rewarded:
 
     def advantages(self, rows: Rollouts) -> np.ndarray:
         """Return the advantage of each attempt, float64, shape (rollouts,)."""
-        return advantages(_numbers(rows, "reward"), rows.group, self._spec.advantage)
+        return advantages(rows.numbers("reward"), rows.group, self._spec.advantage)
 
     def weights(self, rows: Rollouts) -> np.ndarray:
         """Return the size of what a token of each attempt counts in the loss.
@@ -171,7 +172,7 @@ class Rewarded:
         kept = np.ones(len(rows), bool)
         if spec.truncated == "leave-out":
             kept = ~rows.is_cut
-        scored = counted(_numbers(rows, "reward"), rows.group)
+        scored = counted(rows.numbers("reward"), rows.group)
         return token_weights(
             rows.sampled_tokens, scored & kept, kept, spec.normalise, spec.max_new_tokens
         )
@@ -229,26 +230,10 @@ class _Tokens:
 
     def __init__(self, rows: Rollouts, micro: Sequence[int], temperature: float) -> None:
         self._temperature = temperature
-        self._ids = [torch.tensor(rows.prompt_ids[n] + rows.ids[n]) for n in micro]
-        self.lengths = [len(each) for each in self._ids]
-        self.owner = np.repeat(np.arange(len(micro)), [len(rows.ids[n]) for n in micro])
-        """of each token, which of the micro-batch's attempts it is of"""
-        self.targets = torch.tensor([token for n in micro for token in rows.ids[n]])
+        self._of = Completions.of(rows.pairs(micro))
+        self.lengths, self.owner, self.targets = self._of.lengths, self._of.owner, self._of.targets
         self.sampled = torch.tensor(
             [each for n in micro for each in rows.logprobs[n]], dtype=torch.double
-        )
-        starts = np.cumsum([0, *self.lengths[:-1]])
-        # The state behind a token tells the next one, so the first is told by the prompt's last.
-        self._places = torch.tensor(
-            [
-                place
-                for n, start in zip(micro, starts.tolist(), strict=True)
-                for place in range(
-                    start + len(rows.prompt_ids[n]) - 1,
-                    start + len(rows.prompt_ids[n]) + len(rows.ids[n]) - 1,
-                )
-            ],
-            dtype=torch.long,
         )
 
     def states(
@@ -256,11 +241,12 @@ class _Tokens:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return the states that tell the tokens, and the head, at the temperature of sampling."""
         device = model.model.device
-        groups = [self._ids] if model.packs else [[each] for each in self._ids]
+        ids = self._of.sequences
+        groups = [ids] if model.packs else [[each] for each in ids]
         with autocast(dtype, device):
             states = torch.cat([model.states(group) for group in groups])
         head, bias = model.head
-        told = states[self._places.to(device)].float() / self._temperature
+        told = states[self._of.told.to(device)].float() / self._temperature
         return told, head, None if bias is None else bias / self._temperature
 
 
@@ -268,16 +254,10 @@ def _of(weights: TokenWeights, which: np.ndarray) -> TokenWeights:
     return TokenWeights(weights.reward_n[which], weights.divergence_n[which])
 
 
-def _numbers(rows: Rollouts, name: str) -> np.ndarray:
-    """Return a column of numbers, float64, NaN where there is none."""
-    values: list[Any] = rows.column(name)
-    return np.array([np.nan if value is None else value for value in values], np.float64)
-
-
 def _seen(rows: Rollouts) -> Seen:
-    watched = _numbers(rows, WATCHED) if WATCHED in rows.table.column_names else None
+    watched = rows.numbers(WATCHED) if WATCHED in rows.table.column_names else None
     return Seen(
-        rows.ids, rows.logprobs, rows.group, rows.is_cut, _numbers(rows, "reward"),
+        rows.ids, rows.logprobs, rows.group, rows.is_cut, rows.numbers("reward"),
         rows.column("outcome"), watched,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ from mashbill.core.record import FROM
 from mashbill.train.batches import cut, longest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mashbill.models.sampled import Sampled
 
@@ -152,6 +152,14 @@ class Rollouts:
         found: list[Any] = self.table.column(name).to_pylist()
         return found
 
+    def pairs(self, numbers: Iterable[int]) -> list[tuple[list[int], list[int]]]:
+        """Return ids of prompt and completion of some rollouts."""
+        return [(self.prompt_ids[number], self.ids[number]) for number in numbers]
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a column of numbers, float64, NaN where there is none, shape (rollouts,)."""
+        return as_numbers(self.column(name))
+
     def micro(self, most: int, rank: int = 0, size: int = 1) -> list[list[int]]:
         """Return rollouts in micro-batches of at most ``most`` tokens, the longest first.
 
@@ -162,3 +170,8 @@ class Rollouts:
         """
         order = longest_first(np.arange(len(self)), self.lengths)
         return cut(order[rank::size], self.lengths, most)
+
+
+def as_numbers(values: Sequence[float | None]) -> np.ndarray:
+    """Return numbers as float64, NaN where there is none."""
+    return np.array([np.nan if value is None else value for value in values], np.float64)
