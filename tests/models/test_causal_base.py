@@ -98,6 +98,39 @@ def test_what_is_not_wanted_is_not_packed():
     assert not CausalBase(made("llama"), "tiny", packs=False).packs
 
 
+@pytest.mark.parametrize("short", [0, 512])
+@pytest.mark.parametrize(("kind", "more"), PACKED)
+def test_what_goes_on_from_one_prompt_is_as_behind_its_own(kind, more, short, monkeypatch):
+    """By one masked product of a family, and completion by completion."""
+    base = CausalBase(made(kind, **more), kind, packs=True)
+    assert base.shares
+    base.model.eval()
+    monkeypatch.setattr(packed_attention, "_SHORT", short)
+    torch.manual_seed(5)
+    lengths, follows = (6, 3, 1, 5, 4, 7, 2), (False, True, True, True, False, False, True)
+    ids = [torch.randint(3, 320, (n,)) for n in lengths]
+    with torch.no_grad():
+        with base.together(lengths, follows):
+            shared = base.states(ids, follows).split(list(lengths))
+        base.model.set_attn_implementation("sdpa")
+        prompt = 0
+        for number, is_behind in enumerate(follows):
+            prompt = prompt if is_behind else number
+            whole = torch.cat([ids[prompt], ids[number]]) if is_behind else ids[number]
+            alone = base.body(input_ids=whole[None], use_cache=False).last_hidden_state[0]
+            scale = base._scale
+            torch.testing.assert_close(
+                shared[number], alone[-len(ids[number]) :] * scale, rtol=1e-4, atol=1e-5
+            )
+
+
+@pytest.mark.parametrize("kind", ["mamba", "qwen3_next", "gpt_oss"])
+def test_what_does_not_pack_shares_nothing(kind):
+    more = {"head_dim": 8} if kind != "mamba" else {}
+    assert not CausalBase(made(kind, **more), kind, packs=True).shares
+    assert not CausalBase(made("llama"), "tiny", packs=False).shares
+
+
 @law(15)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 5))
 def test_a_gradient_depends_on_no_neighbour(lengths, place):

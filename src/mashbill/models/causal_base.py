@@ -50,6 +50,8 @@ class CausalBase:
         self._attention = model.config._attn_implementation  # noqa: SLF001 - it has no other name
         self.packs = packs and self._packs()
         """whether sequences stand one behind the other; else each is computed by itself"""
+        self.shares = self.packs and self._shares()
+        """whether several that go on from one may stand behind it, so that it is computed once"""
 
     @classmethod
     def load(cls, folder: Path, title: str, *, packs: bool, device: str = "cpu") -> CausalBase:
@@ -78,28 +80,36 @@ class CausalBase:
         """Tokens of a sequence that it was made for; 0 if it knows no bound."""
         return positions_of(self.model.config)
 
-    def states(self, sequences: Sequence[torch.Tensor]) -> torch.Tensor:
+    def states(
+        self, sequences: Sequence[torch.Tensor], follows: Sequence[bool] = ()
+    ) -> torch.Tensor:
         """Return the state behind each token, sequences one behind the other.
 
         :meth:`together` must hold around this and around going back.
 
         Args:
             sequences: token ids, int64, each of shape (tokens,); one alone if it does not pack.
+            follows: of each, whether it goes on from the last one before it that does not; none
+                does if empty, as where it does not share.
         """
         device = self.model.device
         ids = torch.cat(list(sequences))[None].to(device)
-        places = torch.cat([torch.arange(len(each)) for each in sequences])[None].to(device)
+        places = packed_attention.places([len(each) for each in sequences], follows)[None]
+        places = places.to(device)
         found = self.body(input_ids=ids, position_ids=places, use_cache=False)
         states: torch.Tensor = found.last_hidden_state[0]
         return states if self._scale == 1 else states * self._scale
 
-    def together(self, lengths: Sequence[int]) -> AbstractContextManager[None]:
+    def together(
+        self, lengths: Sequence[int], follows: Sequence[bool] = ()
+    ) -> AbstractContextManager[None]:
         """Return the context in which sequences are computed, and gone back through.
 
         Args:
             lengths: tokens of each sequence; what does not pack is computed one by one.
+            follows: as of :meth:`states`.
         """
-        return packed_attention.lengths(lengths) if self.packs else nullcontext()
+        return packed_attention.lengths(lengths, follows) if self.packs else nullcontext()
 
     def attend_as_loaded(self) -> None:
         """Let attention be what it was before sequences stood one behind the other.
@@ -171,3 +181,26 @@ class CausalBase:
         if self.model.config._attn_implementation != self._attention:  # noqa: SLF001 - as above
             self.model.set_attn_implementation(self._attention)
         return False
+
+    @torch.no_grad()
+    def _shares(self) -> bool:
+        """Return whether what goes on from a prompt is computed as behind its own, tried."""
+        size = int(self.model.config.get_text_config().vocab_size)
+        ids = torch.tensor([(a * 13 + b) % size for a, b in _PROBE])
+        prompt, first, second = ids[:3], ids[3:5], ids[4:]
+        follows = [False, True, True]
+        self.model.eval()
+        try:
+            whole = []
+            for each in (first, second):
+                alone = torch.cat([prompt, each])
+                with self.together([len(alone)]):
+                    whole.append(self.states([alone])[len(prompt) :])
+            with self.together([len(each) for each in (prompt, first, second)], follows):
+                shared = self.states([prompt, first, second], follows)[len(prompt) :]
+        except (NotImplementedError, ValueError, TypeError, RuntimeError, AttributeError):
+            return False
+        finally:
+            self.model.train()
+        apart = (shared - torch.cat(whole)).abs().max()
+        return bool(apart <= _CLOSE * torch.cat(whole).abs().max())

@@ -69,6 +69,11 @@ class TeacherLogits:
         return self._base.context
 
     @property
+    def shares(self) -> bool:
+        """Whether several sequences that go on from one may stand behind it."""
+        return self._base.shares
+
+    @property
     def reading(self) -> str:
         """Digest of how texts become ids."""
         return self.encoder.reading
@@ -81,13 +86,21 @@ class TeacherLogits:
 
     @torch.no_grad()
     @fast_linear()
-    def states(self, sequences: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return the state behind each token, sequences one behind the other."""
+    def states(
+        self, sequences: Sequence[torch.Tensor], follows: Sequence[bool] = ()
+    ) -> torch.Tensor:
+        """Return the state behind each token, sequences one behind the other.
+
+        Args:
+            sequences: token ids, int64, each of shape (tokens,).
+            follows: of each, whether it goes on from the last one before it that does not; where
+                it :attr:`shares`.
+        """
         groups = [list(sequences)] if self._base.packs else [[each] for each in sequences]
         found = []
         for group in groups:
-            with self._base.together([len(each) for each in group]):
-                found.append(self._base.states(group))
+            with self._base.together([len(each) for each in group], follows):
+                found.append(self._base.states(group, follows))
         return torch.cat(found)
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from mashbill.models.logit_cache import Cached, How, Student, open_cache
 from mashbill.models.logit_records import Records
 from mashbill.models.teacher_logits import TeacherLogits, template_digest
 from mashbill.models.tokenizer_identity import ids_digest, other_map, other_reading
+from mashbill.train.completions import Completions
 from mashbill.train.examples import Examples
 from mashbill.train.logit_kd import HOW_READ
 from mashbill.train.losses import FullTeacher, SampledTeacher, Teacher, TopTeacher
@@ -83,7 +84,21 @@ class LiveTeacher(Given):
     ) -> Teacher:
         """Compute them."""
         del micro
-        states = self._teacher.states(sequences)
+        return self._full(self._teacher.states(sequences), told)
+
+    def of_completions(
+        self, pairs: Sequence[tuple[list[int], list[int]]]
+    ) -> tuple[FullTeacher, Completions]:
+        """Return those at the tokens of completions, and how they stand one behind the other.
+
+        Args:
+            pairs: ids of each prompt, and of its completion.
+        """
+        asked = Completions.of(pairs, shared=self._teacher.shares)
+        states = self._teacher.states(asked.sequences, asked.follows)
+        return self._full(states, asked.told), asked
+
+    def _full(self, states: torch.Tensor, told: torch.Tensor) -> FullTeacher:
         weight, bias = self._teacher.head
         return FullTeacher(states[told.to(states.device)].float(), weight, bias)
 

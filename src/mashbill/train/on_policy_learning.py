@@ -209,12 +209,9 @@ class OnPolicy:
         by_part = {name: step.weight_of(name) for name in step.names}
         whole = sum(by_part.values())
         sums = dict.fromkeys([*parts, _RATIO], 0.0)
-        for micro in rows.micro(spec.micro_tokens, world.rank, world.size):
-            with student.together([int(rows.lengths[n]) for n in micro]):
-                for own in [micro] if student.packs else [[number] for number in micro]:
-                    numerator = self._numerator(step, own, sums)
-                    if numerator is not None:
-                        (numerator / whole).backward()
+        for micro in rows.micro(spec.micro_tokens, world.rank, world.size, shared=student.shares):
+            for own in [micro] if student.packs else [[number] for number in micro]:
+                self._back(step, own, whole, sums)
         sums = dict(zip(sums, world.sum(list(sums.values())), strict=True))
         told = {"loss": sum(sums[name] for name in parts) / max(whole, 1e-9)}
         if len(parts) > 1:
@@ -239,17 +236,32 @@ class OnPolicy:
             found |= form_of(rows.ids, rows.is_cut.tolist())
         return found
 
-    def _numerator(self, step: Step, own: list[int], sums: dict[str, float]) -> torch.Tensor | None:
-        """Return the loss of rollouts in sum; None where nothing of them was scored."""
+    def _back(self, step: Step, own: list[int], whole: float, sums: dict[str, float]) -> None:
+        """Go back through the loss of rollouts that are computed together."""
         rows, student = step.rows, self._around.student
         own = [n for n in own if rows.ids[n]]
         if not own:
-            return None
+            return
         device = student.model.device
-        asked = Completions.of(rows.pairs(own))
-        with autocast(self._around.dtype, device):
-            states = student.states(asked.sequences)
-        states = states.float()[asked.told.to(device)]
+        asked = Completions.of(rows.pairs(own), shared=student.shares)
+        with student.together(asked.lengths, asked.follows):
+            with autocast(self._around.dtype, device):
+                states = student.states(asked.sequences, asked.follows)
+            states = states.float()[asked.told.to(device)]
+            numerator = self._numerator(step, own, asked, states, sums)
+            if numerator is not None:
+                (numerator / whole).backward()
+
+    def _numerator(
+        self,
+        step: Step,
+        own: list[int],
+        asked: Completions,
+        states: torch.Tensor,
+        sums: dict[str, float],
+    ) -> torch.Tensor | None:
+        """Return the loss of rollouts in sum; None where nothing of them was scored."""
+        rows, device = step.rows, states.device
         by_teacher = {
             name: np.concatenate([
                 step.shares[n].get(name, 0.0) * step.scored[name][n] for n in own
@@ -283,10 +295,7 @@ class OnPolicy:
 
     def _of(self, name: str, rows: Rollouts, own: Sequence[int]) -> FullTeacher:
         """Return what a teacher beside the student gives the completions of some rollouts."""
-        asked = Completions.of(rows.pairs(own))
-        given = self._teachers.live[name].of((), asked.sequences, asked.told)
-        assert isinstance(given, FullTeacher)  # noqa: S101 - one that runs beside gives no other
-        return given
+        return self._teachers.live[name].of_completions(rows.pairs(own))[0]
 
     def _exact(
         self, states: torch.Tensor, teacher: FullTeacher, weights: np.ndarray

@@ -24,7 +24,7 @@ from mashbill.models.teacher_logits import TeacherLogits
 from mashbill.models.tokenizer_identity import ids_digest, other_map
 from mashbill.train.completions import Completions
 from mashbill.train.given_logits import LiveTeacher
-from mashbill.train.losses import FullTeacher, token_nats
+from mashbill.train.losses import token_nats
 from mashbill.train.teacher_test import TwiceScored, passed
 
 if TYPE_CHECKING:
@@ -230,9 +230,7 @@ def _logprobs(
 ) -> list[list[float]]:
     if not sequences:
         return []
-    asked = Completions.of(sequences)
-    given = teacher.of((), asked.sequences, asked.told)
-    assert isinstance(given, FullTeacher)  # noqa: S101 - one that runs beside gives no other
+    given, asked = teacher.of_completions(sequences)
     nats = token_nats(
         given.hidden_ne,
         given.head_ve,
@@ -251,7 +249,7 @@ def _student_logprobs(
     try:
         found = []
         for pair in sequences:
-            asked = Completions.of([pair])
+            asked = Completions.of([pair], shared=False)
             with torch.no_grad(), student.together(asked.lengths):
                 states = student.states(asked.sequences).float()
             head, bias = student.head

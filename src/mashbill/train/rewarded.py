@@ -120,7 +120,8 @@ class Rewarded:
         active = np.flatnonzero(used)
         part = Rollouts(rows.table.take(active))
         sums = np.zeros(len(PARTS))
-        for micro in part.micro(spec.micro_tokens, world.rank, world.size):
+        shared = self._around.student.shares
+        for micro in part.micro(spec.micro_tokens, world.rank, world.size, shared=shared):
             sums += self._learn(part, micro, advantage[active], _of(weights, active))
         totals = dict(zip(PARTS, world.sum(sums.tolist()), strict=True))
         tokens = int(rows.sampled_tokens[active].sum())
@@ -182,7 +183,7 @@ class Rewarded:
     ) -> np.ndarray:
         """Go back through a micro-batch; return :data:`PARTS` in sum."""
         spec, student = self._spec, self._around.student
-        tokens = _Tokens(rows, micro, spec.temperature)
+        tokens = _Tokens(rows, micro, spec.temperature, shared=student.shares)
         device = student.model.device
 
         def each(values: np.ndarray) -> torch.Tensor:
@@ -196,7 +197,7 @@ class Rewarded:
             Clip(spec.clip_low, spec.clip_high), kl=spec.kl, base_t=base,
             divergence_t=each(weights.divergence_n),
         )  # fmt: skip
-        with student.together(tokens.lengths):
+        with student.together(tokens.lengths, tokens.follows):
             states, head, bias = tokens.states(student, self._around.dtype)
             total, parts = linear_policy(states, head, tokens.targets.to(device), loss, bias_v=bias)
             total.backward()
@@ -217,7 +218,8 @@ class Rewarded:
         was_training = base.model.training
         base.model.eval()
         try:
-            with torch.no_grad(), without_adapters(base), base.together(tokens.lengths):
+            beside = base.together(tokens.lengths, tokens.follows)
+            with torch.no_grad(), without_adapters(base), beside:
                 states, head, bias = tokens.states(base, around.dtype)
                 targets = tokens.targets.to(states.device)
                 return -token_nats(states, head, targets, bias_v=bias)
@@ -228,10 +230,13 @@ class Rewarded:
 class _Tokens:
     """The sampled tokens of a micro-batch, sequences one behind the other."""
 
-    def __init__(self, rows: Rollouts, micro: Sequence[int], temperature: float) -> None:
+    def __init__(
+        self, rows: Rollouts, micro: Sequence[int], temperature: float, *, shared: bool
+    ) -> None:
         self._temperature = temperature
-        self._of = Completions.of(rows.pairs(micro))
-        self.lengths, self.owner, self.targets = self._of.lengths, self._of.owner, self._of.targets
+        self._of = Completions.of(rows.pairs(micro), shared=shared)
+        self.lengths, self.follows = self._of.lengths, self._of.follows
+        self.owner, self.targets = self._of.owner, self._of.targets
         self.sampled = torch.tensor(
             [each for n in micro for each in rows.logprobs[n]], dtype=torch.double
         )
@@ -244,7 +249,7 @@ class _Tokens:
         ids = self._of.sequences
         groups = [ids] if model.packs else [[each] for each in ids]
         with autocast(dtype, device):
-            states = torch.cat([model.states(group) for group in groups])
+            states = torch.cat([model.states(group, self.follows) for group in groups])
         head, bias = model.head
         told = states[self._of.told.to(device)].float() / self._temperature
         return told, head, None if bias is None else bias / self._temperature

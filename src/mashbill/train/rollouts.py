@@ -160,16 +160,42 @@ class Rollouts:
         """Return a column of numbers, float64, NaN where there is none, shape (rollouts,)."""
         return as_numbers(self.column(name))
 
-    def micro(self, most: int, rank: int = 0, size: int = 1) -> list[list[int]]:
+    def micro(
+        self, most: int, rank: int = 0, size: int = 1, *, shared: bool = False
+    ) -> list[list[int]]:
         """Return rollouts in micro-batches of at most ``most`` tokens, the longest first.
 
         Args:
             most: tokens.
             rank: which of the processes computes them: each has rollouts of like lengths.
             size: how many processes there are.
+            shared: whether the prompt of rollouts that stand side by side is computed once; those
+                of one prompt are then kept together, as far as there is work for all processes.
         """
-        order = longest_first(np.arange(len(self)), self.lengths)
-        return cut(order[rank::size], self.lengths, most)
+        units, tokens = self._families(most) if shared else ([], np.empty(0, np.int64))
+        if len(units) < size:
+            units, tokens = [[number] for number in range(len(self))], self.lengths
+        order = longest_first(np.arange(len(units)), tokens)
+        micros = cut(order[rank::size], tokens, most)
+        return [[number for unit in micro for number in units[unit]] for micro in micros]
+
+    def _families(self, most: int) -> tuple[list[list[int]], np.ndarray]:
+        """Return rollouts by their prompts, and the tokens of each family, its prompt's once.
+
+        A family of more than ``most`` tokens is cut.
+        """
+        units: list[list[int]] = []
+        tokens: list[int] = []
+        last = -1
+        for number, group in enumerate(self.group.tolist()):
+            own = len(self.ids[number])
+            if group != last or tokens[-1] + own > most:
+                units.append([])
+                tokens.append(len(self.prompt_ids[number]))
+            units[-1].append(number)
+            tokens[-1] += own
+            last = group
+        return units, np.array(tokens, np.int64)
 
 
 def as_numbers(values: Sequence[float | None]) -> np.ndarray:
