@@ -69,6 +69,76 @@ def test_what_changed_and_what_is_made_of_it_get_new_versions(made):
     assert path.read_text() == text
 
 
+ARMS = """
+[arms]
+seeds = [1, 2]
+seeded = ["some"]
+
+[arms.a]
+
+[arms.b.some]
+kind = "split"
+input = "rows"
+range = [0.0, 0.5]
+
+[arms.c]
+some.range = [0.0, 0.4]
+"""
+
+
+def test_arms_and_seeds_of_a_stage_get_one_version(made):
+    """One that writes the stage anew has it in its own table, too."""
+    ws, path = made
+    path.write_text(RECIPE + ARMS)
+    ws.run(ws.plan(path))
+    changed = RECIPE.replace("0.9", "0.8") + ARMS.replace("0.5]", "0.45]")
+    path.write_text(changed)
+    assert ws.bump(path) == {"some": "2", "other": "8"}
+    text = path.read_text()
+    assert text.count('version = "2"') == 2
+    ws.run(ws.plan(path))
+    there = {one.name for one in ws}
+    for name in ("s1", "s2", "b.s1", "c.s2"):
+        assert {f"some.{name}@1", f"some.{name}@2", f"other.{name}@8"} <= there
+    assert ws.bump(path) == {}
+    assert path.read_text() == text
+
+
+def test_an_arm_of_its_own_is_not_made_again_for_another_s_sake(made):
+    ws, path = made
+    path.write_text(RECIPE + ARMS)
+    ws.run(ws.plan(path))
+    path.write_text(RECIPE.replace("0.9", "0.8") + ARMS)
+    assert ws.bump(path) == {"some": "2", "other": "8"}
+    ws.run(ws.plan(path))
+    there = {one.name for one in ws}
+    assert "some.c.s1@2" in there  # it shares the table
+    assert "some.b.s1@2" not in there
+    text = path.read_text()
+    at = text.index("[arms.b.some]")
+    path.write_text(text[:at] + text[at:].replace("0.5]", "0.55]", 1))
+    assert ws.bump(path) == {"some": "3", "other": "9"}
+    ws.run(ws.plan(path))
+    there = {one.name for one in ws}
+    assert "some.b.s1@3" in there
+    assert "some.c.s1@3" not in there
+
+
+def test_an_arm_that_is_written_on_one_line_is_left_to_its_owner(made):
+    ws, path = made
+    arms = ARMS.replace(
+        '[arms.b.some]\nkind = "split"\ninput = "rows"\nrange = [0.0, 0.5]\n',
+        '[arms.b]\nsome = { kind = "split", input = "rows", range = [0.0, 0.5] }\n',
+    )
+    path.write_text(RECIPE + arms)
+    ws.run(ws.plan(path))
+    changed = RECIPE.replace("0.9", "0.8") + arms.replace("0.5]", "0.45]")
+    path.write_text(changed)
+    with pytest.raises(RecipeError, match=r"\[arms.b.some\] by a program"):
+        ws.bump(path)
+    assert path.read_text() == changed
+
+
 def test_going_back_makes_no_version_twice(made):
     ws, path = made
     for share in ("0.8", "0.7", "0.6"):

@@ -119,6 +119,7 @@ class Drifted:
             text += f": set it in {told}, too" if told else ""
         text += ". `--bump` sets the next one in all of them; or name another --store"
         error = DriftError(text)
+        error.made = tuple(self._found)
         error.stages = tuple(dict.fromkeys(self._written.get(name, name) for name in self._found))
         raise error from self._found[first]
 

@@ -77,6 +77,9 @@ class DriftError(MashbillError):
 
     stages: tuple[str, ...] = ()
     """stages of the recipe that need another version, as far as all are known"""
+    made: tuple[str, ...] = ()
+    """the same by the names that they are made under, of which arms and seeds give a stage several
+    """
 
 
 class CanonicalError(MashbillError):

@@ -8,33 +8,41 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from mashbill.core.recipe import Recipe
     from mashbill.core.store import Store
 
 _TABLE = re.compile(r"\[")
 _VERSION = re.compile(r"version\s*=")
 
 
-def next_versions(store: Store, stages: Mapping[str, str]) -> dict[str, str]:
+def next_versions(store: Store, recipe: Recipe, stages: Iterable[str]) -> dict[str, str]:
     """Return the version that each stage is to have: the next number that the store has not.
 
     Args:
         store: where earlier ones are.
-        stages: stage -> the version that the recipe says.
+        recipe: what is asked for.
+        stages: as the recipe calls them. Where arms, seeds or a trainer that samples make several
+            artifacts of one, all of them get one version, which none of them has.
     """
+    made: dict[str, list[str]] = {stage: [] for stage in stages}
+    for name in recipe.stages:
+        if (stage := recipe.written.get(name, name)) in made:
+            made[stage].append(name)
     there: dict[str, set[str]] = {}
     for manifest in store.manifests():
         there.setdefault(manifest.name, set()).add(manifest.version)
     found = {}
-    for stage, version in stages.items():
-        taken = there.get(stage, set()) | {version}
+    for stage, names in made.items():
+        taken = {recipe.ref(name).version for name in names}
+        taken = taken.union(*(there.get(name, set()) for name in names))
         numbers = [int(one) for one in taken if one.isdecimal() and len(one) < 10]
         number = max(numbers, default=1) + 1
         while str(number) in taken:
@@ -43,34 +51,76 @@ def next_versions(store: Store, stages: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def with_versions(text: str, versions: Mapping[str, str], path: Path) -> str:
+def arms_of(recipe: Recipe, made: Iterable[str]) -> dict[str, set[str]]:
+    """Return stage, as the recipe calls it -> the arms that some artifacts are of.
+
+    Args:
+        recipe: what is asked for.
+        made: names of stages, as arms and seeds give a stage several.
+    """
+    wanted = {recipe.beside.get(name, name) for name in made}
+    found: dict[str, set[str]] = {}
+    for cell in recipe.arms.cells if recipe.arms else ():
+        for stage, name in cell.stages.items():
+            if name in wanted:
+                found.setdefault(stage, set()).add(cell.arm)
+    return found
+
+
+def with_versions(
+    text: str,
+    versions: Mapping[str, str],
+    path: Path,
+    arms: Mapping[str, Collection[str]] | None = None,
+) -> str:
     """Return a recipe's text with these versions in these stages, and nothing else changed.
+
+    Where an arm writes a stage anew, or sets its version, that is where its version is set.
 
     Args:
         text: of the recipe.
         versions: stage -> version.
         path: how errors name it.
+        arms: stage -> the arms that need it; what other arms have stays as it is, as far as they
+            do not share a table.
 
     Raises:
-        RecipeError: if a stage does not stand in a table of its own, as it is in arms.
+        RecipeError: if a stage does not stand in a table of its own.
     """
     lines = text.splitlines(keepends=True)
-    for stage, version in versions.items():
-        _set(lines, stage, f'version = "{version}"', path)
+    wanted = tomllib.loads(text)
+    tables = [(keys, version) for stage, version in versions.items()
+              for keys in _tables(wanted, stage, (arms or {}).get(stage, ()))]  # fmt: skip
+    for keys, version in tables:
+        _set(lines, keys, f'version = "{version}"', path)
+        table = wanted
+        for key in keys:
+            table = table[key]
+        table["version"] = version
     made = "".join(lines)
-    wanted, found = tomllib.loads(text), tomllib.loads(made)
-    for stage, version in versions.items():
-        wanted["stages"][stage]["version"] = version
-    if wanted != found:
-        raise _by_hand(versions, path)
+    if wanted != tomllib.loads(made):
+        raise _by_hand([".".join(keys) for keys, _ in tables], path)
     return made
 
 
-def _set(lines: list[str], stage: str, line: str, path: Path) -> None:
-    head = re.compile(rf"\s*\[\s*stages\s*\.\s*[\"']?{re.escape(stage)}[\"']?\s*\]")
+def _tables(data: Mapping[str, Any], stage: str, arms: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the tables of a recipe that say the version of a stage in some arms."""
+    own = []
+    for arm in arms:
+        sets = data.get("arms", {}).get(arm, {})
+        table = sets.get(stage) if isinstance(sets, dict) else None
+        if isinstance(table, dict) and not table.keys().isdisjoint({"kind", "version"}):
+            own.append(("arms", arm, stage))
+    shared = [("stages", stage)] if not arms or len(own) < len(arms) else []
+    return [*shared, *sorted(own)]
+
+
+def _set(lines: list[str], keys: Sequence[str], line: str, path: Path) -> None:
+    dotted = r"\s*\.\s*".join(rf"[\"']?{re.escape(key)}[\"']?" for key in keys)
+    head = re.compile(rf"\s*\[\s*{dotted}\s*\]")
     at = next((place for place, one in enumerate(lines) if head.match(one)), None)
     if at is None:
-        raise _by_hand([stage], path)
+        raise _by_hand([".".join(keys)], path)
     end = "\r\n" if lines[at].endswith("\r\n") else "\n"
     for place in range(at + 1, len(lines)):
         bare = lines[place].lstrip()
@@ -84,8 +134,8 @@ def _set(lines: list[str], stage: str, line: str, path: Path) -> None:
     lines.insert(at + 1, line + end)
 
 
-def _by_hand(stages: Iterable[str], path: Path) -> RecipeError:
-    tables = ", ".join(f"[stages.{stage}]" for stage in stages)
+def _by_hand(names: Iterable[str], path: Path) -> RecipeError:
+    tables = ", ".join(f"[{name}]" for name in names)
     return RecipeError(
         f"{path}: version cannot be set in {tables} by a program, since they are written in "
         "another way than as tables of their own; set it by hand, or name another --store"

@@ -117,7 +117,7 @@ class Workspace(Clearing):
             RecipeError: if the recipe cannot be read, or not be edited by a program.
         """
         from mashbill.core.recipe import load_recipe
-        from mashbill.workspace.bumped import next_versions, with_versions
+        from mashbill.workspace.bumped import arms_of, next_versions, with_versions
         from mashbill.workspace.recipes import recipe_path
 
         path = recipe_path(recipe)
@@ -127,10 +127,10 @@ class Workspace(Clearing):
             if not error.stages:
                 raise
             loaded = load_recipe(path, [Path(one) for one in allow])
-            said = {stage: loaded.ref(stage).version for stage in error.stages}
-            versions = next_versions(self.store(), said)
+            versions = next_versions(self.store(), loaded, error.stages)
             text = path.read_bytes().decode()
-            write_atomically(path, with_versions(text, versions, path).encode())
+            arms = arms_of(loaded, error.made)
+            write_atomically(path, with_versions(text, versions, path, arms).encode())
             return versions
         return {}
 
