@@ -50,7 +50,7 @@ demo: $(VENV)/installed  ## run the main job: a report at the end
 # What is made already is not made again: a run that was cut off goes on, and more seeds add to what is there.
 SEEDS ?= 1
 recipes: $(VENV)/tested  ## students that learn from a teacher, one recipe after the other; SEEDS=1,2,3,4,5 for more
-	set -e; for name in extract refinery logit_kd prefer; do \
+	set -e; for name in extract refinery logit_kd prefer on_policy council; do \
 		sed 's/^seeds = .*/seeds = [$(SEEDS)]/' recipes/$$name.toml > recipes/.$$name.toml; \
 		$(BIN)/mashbill run recipes/.$$name.toml --store $(STORE)/$$name; \
 		$(BIN)/mashbill compare --recipe recipes/.$$name.toml --store $(STORE)/$$name; \
@@ -61,7 +61,7 @@ test: $(VENV)/tested  ## tests, against the wheel; laws on a tenth of their exam
 	MASHBILL_HYPOTHESIS=quick $(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "not slow"
 
 slow: $(VENV)/tested  ## those that take their time: kills, real servers, long chains, every environment; laws on all of their examples
-	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "slow or law"
+	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "slow or law" --durations 12
 
 # Suites of others in an environment of their own, as `mashbill harness` says; torch first, and alone.
 SUITES = lm-eval==0.4.13 inspect-ai==0.3.285 transformers==5.23.0 accelerate==1.15.0

@@ -1,4 +1,4 @@
-"""Recipes of students: ``extract``, ``refinery``, ``logit_kd`` and ``prefer``."""
+"""Recipes of students: ``extract``, ``refinery``, ``prefer``, ``on_policy``, ``council``..."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import mashbill as mb
+from mashbill.core.source import Channel
 from mashbill.core.verifier import Case
 from mashbill.verifiers.grounding import GroundingSpec
 from mashbill.verifiers.instructions.spec import InstructionsSpec
@@ -46,22 +47,52 @@ SMALLER = {
         "student": {"steps": "2", "batch": "2"},
         "asked": {"range": "[0.0, 0.1]"},
     },
+    "on_policy": {
+        "held": {"range": "[0.8, 0.81]"},
+        "big": {"steps": "60"},
+        "start": {"steps": "20"},
+        "student": {"steps": "4"},
+    },
+    "council": {
+        "sums-held": {"range": "[0.8, 0.81]"},
+        "sorts-held": {"range": "[0.8, 0.81]"},
+        "adder": {"steps": "60"},
+        "sorter": {"steps": "60"},
+        "start": {"steps": "20"},
+        "student": {"steps": "4"},
+    },
+    "maths": {
+        "drawn.levels.two": {"rows": "20"},
+        "drawn.levels.three": {"rows": "20"},
+        "longer.levels.four": {"rows": "4"},
+        "taught": {"steps": "2", "batch": "2"},
+        "student": {"steps": "2", "batch": "2"},
+        "evaluation": {"samples": "2", "pass_at": "[1, 2]"},
+        "of-longer": {"samples": "2", "pass_at": "[1, 2]"},
+    },
 }
 RESULTS = {
     "extract": ("evaluation", "student.verified"),
     "refinery": ("evaluation", "lm.refined"),
     "logit_kd": ("perplexity", "lm.kd"),
     "prefer": ("by-another-judge", "student.judged"),
+    "on_policy": ("evaluation", "student.on-policy"),
+    "council": ("evaluation", "student.council"),
+    "maths": ("evaluation", "student.paid"),
 }
 """recipe -> (its evaluation, the system that it is about)"""
 
 
-@pytest.fixture(scope="module")
-def bookings():
-    spec = importlib.util.spec_from_file_location("bookings", RECIPES / "data" / "bookings.py")
+def program(name):
+    spec = importlib.util.spec_from_file_location(name, RECIPES / "data" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def bookings():
+    return program("bookings")
 
 
 def rows(name):
@@ -75,6 +106,25 @@ def test_letters_are_what_their_program_writes(bookings, monkeypatch):
     bookings.main()
     assert {name: rows(Path(name).stem) for name in written} == written
     assert set(written) == {"bookings.jsonl", "bookings-heldout.jsonl"}
+
+
+def test_lists_are_what_their_program_writes_and_each_is_gone_through_rightly(monkeypatch):
+    lists = program("lists")
+    written = {}
+    monkeypatch.setattr(lists, "write", written.__setitem__)
+    lists.main()
+    assert set(written) == {"lists-sum.jsonl", "lists-sort.jsonl"}
+    assert {name: rows(Path(name).stem) for name in written} == written
+    right = {
+        "sum": lambda items: [sum(map(int, items[: n + 1])) for n in range(len(items))],
+        "sort": sorted,
+    }
+    for found in written.values():
+        assert len({row["text"] for row in found}) == len(found)
+        for row in found:
+            skill, items = row["text"].split(": ")
+            assert skill == row["skill"]
+            assert row["answer"].split() == [str(one) for one in right[skill](items.split())]
 
 
 def test_letters_that_a_student_is_held_to_share_no_wording_name_or_place(bookings):
@@ -161,10 +211,11 @@ def smaller(name, folder):
     path = folder / f"{name}.toml"
     text = path.read_text("utf-8")
     # What arms set is made smaller, too.
-    text = re.sub(r"(?m)^steps = (12|120|240)$", "steps = 4", text) if name == "logit_kd" else text
+    arms = {"logit_kd": "12|120|240", "on_policy": "300|1200"}.get(name)
+    text = re.sub(rf"(?m)^steps = ({arms})$", "steps = 4", text) if arms else text
     for stage, keys in SMALLER[name].items():
-        begin = re.search(rf"(?m)^\[stages\.{stage}\]", text).start()
-        end = text.index("\n\n", begin)
+        begin = re.search(rf"(?m)^\[stages\.{re.escape(stage)}\]", text).start()
+        end = (text + "\n\n").index("\n\n", begin)
         part = text[begin:end]
         for key, value in keys.items():
             part, count = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", part)
@@ -178,8 +229,23 @@ def smaller(name, folder):
 @pytest.mark.engines
 @pytest.mark.parametrize("name", list(RESULTS))
 def test_a_little_of_each_recipe_runs_with_the_embedded_teacher(name, tmp_path):
+    if name == "maths":
+        pytest.importorskip("reasoning_gym")
     ws = mb.open(tmp_path / "store")  # with the user's own cache, where the teacher lies
     ran = ws.run(ws.plan(smaller(name, tmp_path / "r")))
     evaluation, system = RESULTS[name]
     assert ran.evaluations[evaluation].systems[system].value is not None
     assert not ws.audit().findings
+    if name == "council":
+        _each_answer_is_scored_by_whose_skill_it_is(ws)
+
+
+def _each_answer_is_scored_by_whose_skill_it_is(ws):
+    rollouts = ws["student.s1-rollouts"].to_arrow().select(["prompt", "teacher"]).to_pylist()
+    whose = {"sum": "adder", "sort": "sorter"}
+    assert {row["teacher"] for row in rollouts} == set(whose.values())
+    assert all(row["teacher"] == whose[row["prompt"].split(":")[0]] for row in rollouts)
+    learned = {
+        line.source.name for line in ws.bill("student.s1").lines if Channel.LOGITS in line.channels
+    }
+    assert learned == {"numbers to be summed up", "letters to be put in order"}
