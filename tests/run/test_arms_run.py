@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from mashbill.calls.journal import Journal
 from mashbill.cli import main
 from mashbill.cli.options import out
 from mashbill.cli.show_arms import print_arms
+from mashbill.cli.show_ran import print_ran
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.errors import DriftError
 from mashbill.core.recipe_tables import tables_of
@@ -24,6 +26,7 @@ from mashbill.lineage.duties.decisions import DECIDE
 from mashbill.plan import build
 from mashbill.report.comparing import Compared
 from mashbill.run.executor import Execution
+from mashbill.run.spend import Spend
 
 ARMS = """
 [arms]
@@ -269,6 +272,7 @@ TOGETHER = """
 kind = "evaluate"
 input = "heldout"
 systems = { it = "heldout-classifier.*" }
+compare = [["it.plain", "it.top"]]
 """
 
 
@@ -298,12 +302,24 @@ def test_an_arm_that_is_the_recipe_as_it_is_written_is_compared(case, tmp_path):
     assert [*next(one for one in together if one.is_main).sides] == ["plain", "top"]
     assert ran.is_of_arms("evaluation")
     assert not ran.is_of_arms("together")
+    assert (
+        told_when_nothing_else_compares(space, path, ran).count("together: it.plain - it.top: ")
+        == 1
+    )
     with out.capture() as caught:
         print_arms(load_recipe(path))
     apart = {made for cell in load_recipe(path).arms.cells for made in cell.stages.values()}
     same = {name for name in apart if load_recipe(path).arms.shared(name)}
     assert f"{len(apart - same):,} stages are made apart" in caught.get()
     assert not same & {"classifier", "heldout-classifier", "evaluation"}
+
+
+def told_when_nothing_else_compares(space, path, ran):
+    """Return the end of a run whose arms are held side by side in one evaluation alone."""
+    arms = replace(ran.arms, measures=())
+    with out.capture() as caught:
+        print_ran(replace(ran, arms=arms), space.plan(path), Spend())
+    return " ".join(caught.get().split())
 
 
 def test_arms_that_share_a_model_stand_both_in_one_evaluation_of_all(tmp_path):

@@ -17,6 +17,7 @@ from mashbill.core.plain import counted, listed
 from mashbill.core.shown import shown
 from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bills.text import path_text
+from mashbill.report.scores import difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,8 +195,13 @@ def _of_arms(ran: Ran) -> Iterator[str]:
             f"{gap.first} - {gap.second}, {one.title}: {found.difference:+.3f} "
             f"({found.low:+.3f} to {found.high:+.3f}), {beyond}"
         )
-    if not gaps:
-        yield f"{counted(len(arms.sides), 'arm')}, and nothing measured that can be compared"
+    if gaps:
+        return
+    for name, whole in _evaluations(ran).items():  # of all arms together
+        if whole.compare:
+            yield from (f"{name}: {difference(pair).split(';')[0]}" for pair in whole.compare[:2])
+            return
+    yield f"{counted(len(arms.sides), 'arm')}, and nothing measured that can be compared"
 
 
 def _of_training(ran: Ran) -> Iterator[str]:
