@@ -54,12 +54,12 @@ class _Row:
 
     def mask(self, piece: _Piece, window: int | None, device: torch.device) -> torch.Tensor | None:
         """Return which tokens a piece sees, bool, (its tokens, those); None if all before it."""
-        key = (piece, window, device)
+        held = sum(end - begin for begin, end in piece.seen)
+        key = (piece.members, piece.end - piece.begin, held, window, device)
         if key not in self.masks:
             if piece.members:
                 self.masks[key] = _seen_in_family(piece.members, window, device)
             else:
-                held = sum(end - begin for begin, end in piece.seen)
                 self.masks[key] = _seen(piece.end - piece.begin, held, window, device)
         return self.masks[key]
 
