@@ -5,15 +5,14 @@ Run it from any folder: ``python recipes/data/lists.py``. It writes the same byt
 lines are dedicated to the public domain (CC0-1.0).
 
 Two skills, each with an answer of as many steps as the list is long, so that a mistake in one step
-is carried on by all that come after it: running sums (``sum: 3 8 5`` is ``3 11 16``), and letters
-in order (``sort: k c t`` is ``c k t``). No list comes twice.
+is carried on by all that come after it: letters in order (``sort: k c t`` is ``c k t``), and turned
+round (``turn: k c t`` is ``t c k``). No list comes twice.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,36 +21,25 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 LETTERS = "abcdefghijklmnopqrst"
+SIZES = (5, 6, 7)
+"""letters of a list"""
 ROWS = 3_000
 
 
-def numbers(draw: random.Random, size: int) -> tuple[str, str]:
-    """Return digits, and their sums up to each."""
-    items = [draw.randint(1, 9) for _ in range(size)]
-    return " ".join(map(str, items)), " ".join(map(str, accumulate(items)))
-
-
-def letters(draw: random.Random, size: int) -> tuple[str, str]:
-    """Return different letters, and the same in order."""
-    items = draw.sample(LETTERS, size)
-    return " ".join(items), " ".join(sorted(items))
-
-
-SKILLS: dict[str, tuple[tuple[int, ...], Callable[[random.Random, int], tuple[str, str]]]] = {
-    "sum": ((4, 5), numbers),
-    "sort": ((5, 6, 7), letters),
+SKILLS: dict[str, Callable[[list[str]], list[str]]] = {
+    "sort": sorted,
+    "turn": lambda items: items[::-1],
 }
-"""skill -> how many items a list may have, and what makes one"""
 
 
 def rows(skill: str) -> list[dict[str, str]]:
     """Return the rows of a skill."""
     draw = random.Random(f"lists of {skill}")
-    sizes, make = SKILLS[skill]
     found: dict[str, dict[str, str]] = {}
     while len(found) < ROWS:
-        items, answer = make(draw, draw.choice(sizes))
-        asked = f"{skill}: {items}"
+        items = draw.sample(LETTERS, draw.choice(SIZES))
+        asked = f"{skill}: {' '.join(items)}"
+        answer = " ".join(SKILLS[skill](items))
         found[asked] = {"text": asked, "answer": answer, "skill": skill}
     return list(found.values())
 

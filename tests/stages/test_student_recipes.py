@@ -54,9 +54,9 @@ SMALLER = {
         "student": {"steps": "4"},
     },
     "council": {
-        "sums-held": {"range": "[0.8, 0.81]"},
+        "turns-held": {"range": "[0.8, 0.81]"},
         "sorts-held": {"range": "[0.8, 0.81]"},
-        "adder": {"steps": "60"},
+        "turner": {"steps": "60"},
         "sorter": {"steps": "60"},
         "start": {"steps": "20"},
         "student": {"steps": "4"},
@@ -113,18 +113,15 @@ def test_lists_are_what_their_program_writes_and_each_is_gone_through_rightly(mo
     written = {}
     monkeypatch.setattr(lists, "write", written.__setitem__)
     lists.main()
-    assert set(written) == {"lists-sum.jsonl", "lists-sort.jsonl"}
+    assert set(written) == {"lists-sort.jsonl", "lists-turn.jsonl"}
     assert {name: rows(Path(name).stem) for name in written} == written
-    right = {
-        "sum": lambda items: [sum(map(int, items[: n + 1])) for n in range(len(items))],
-        "sort": sorted,
-    }
+    right = {"sort": sorted, "turn": lambda items: list(reversed(items))}
     for found in written.values():
         assert len({row["text"] for row in found}) == len(found)
         for row in found:
             skill, items = row["text"].split(": ")
             assert skill == row["skill"]
-            assert row["answer"].split() == [str(one) for one in right[skill](items.split())]
+            assert row["answer"].split() == right[skill](items.split())
 
 
 def test_letters_that_a_student_is_held_to_share_no_wording_name_or_place(bookings):
@@ -242,10 +239,10 @@ def test_a_little_of_each_recipe_runs_with_the_embedded_teacher(name, tmp_path):
 
 def _each_answer_is_scored_by_whose_skill_it_is(ws):
     rollouts = ws["student.s1-rollouts"].to_arrow().select(["prompt", "teacher"]).to_pylist()
-    whose = {"sum": "adder", "sort": "sorter"}
+    whose = {"turn": "turner", "sort": "sorter"}
     assert {row["teacher"] for row in rollouts} == set(whose.values())
     assert all(row["teacher"] == whose[row["prompt"].split(":")[0]] for row in rollouts)
     learned = {
         line.source.name for line in ws.bill("student.s1").lines if Channel.LOGITS in line.channels
     }
-    assert learned == {"numbers to be summed up", "letters to be put in order"}
+    assert learned == {"letters to be turned round", "letters to be put in order"}
