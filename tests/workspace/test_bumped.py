@@ -156,7 +156,7 @@ def test_the_command_says_what_it_set_and_goes_on(made):
     for command in ("plan", "run"):
         done = CliRunner().invoke(app, [command, str(path), "--store", str(ws.root), "--bump"])
         assert done.exit_code == 0, done.output
-        said = '[stages.some] has version = "2" now' in done.stderr
+        said = 'some has version = "2" now' in done.stderr
         assert said == (command == "plan")
     assert "some@2" in {one.name for one in ws}
 

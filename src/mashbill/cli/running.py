@@ -66,7 +66,7 @@ BumpOption = Annotated[
 
 def _bump(recipe: str, store: Path, allow: Sequence[str]) -> None:
     for stage, version in workspace(store).bump(recipe, allow=allow).items():
-        err.say(f'{recipe}: [stages.{stage}] has version = "{version}" now')
+        err.say(f'{recipe}: {stage} has version = "{version}" now')
 
 
 @app.command()
