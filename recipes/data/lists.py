@@ -5,8 +5,8 @@ Run it from any folder: ``python recipes/data/lists.py``. It writes the same byt
 lines are dedicated to the public domain (CC0-1.0).
 
 Two skills, each with an answer of as many steps as the list is long, so that a mistake in one step
-is carried on by all that come after it: letters in order (``sort: k c t`` is ``c k t``), and turned
-round (``turn: k c t`` is ``t c k``). No list comes twice.
+is carried on by all that come after it: letters in order (``sort: k c t`` is ``c k t``), and in the
+other order (``fall: k c t`` is ``t k c``). No list comes twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROWS = 3_000
 
 SKILLS: dict[str, Callable[[list[str]], list[str]]] = {
     "sort": sorted,
-    "turn": lambda items: items[::-1],
+    "fall": lambda items: sorted(items, reverse=True),
 }
 
 

@@ -54,9 +54,9 @@ SMALLER = {
         "student": {"steps": "4"},
     },
     "council": {
-        "turns-held": {"range": "[0.8, 0.81]"},
+        "falls-held": {"range": "[0.8, 0.81]"},
         "sorts-held": {"range": "[0.8, 0.81]"},
-        "turner": {"steps": "60"},
+        "faller": {"steps": "60"},
         "sorter": {"steps": "60"},
         "start": {"steps": "20"},
         "student": {"steps": "4"},
@@ -113,9 +113,9 @@ def test_lists_are_what_their_program_writes_and_each_is_gone_through_rightly(mo
     written = {}
     monkeypatch.setattr(lists, "write", written.__setitem__)
     lists.main()
-    assert set(written) == {"lists-sort.jsonl", "lists-turn.jsonl"}
+    assert set(written) == {"lists-sort.jsonl", "lists-fall.jsonl"}
     assert {name: rows(Path(name).stem) for name in written} == written
-    right = {"sort": sorted, "turn": lambda items: list(reversed(items))}
+    right = {"sort": sorted, "fall": lambda items: sorted(items)[::-1]}
     for found in written.values():
         assert len({row["text"] for row in found}) == len(found)
         for row in found:
@@ -239,10 +239,10 @@ def test_a_little_of_each_recipe_runs_with_the_embedded_teacher(name, tmp_path):
 
 def _each_answer_is_scored_by_whose_skill_it_is(ws):
     rollouts = ws["student.s1-rollouts"].to_arrow().select(["prompt", "teacher"]).to_pylist()
-    whose = {"turn": "turner", "sort": "sorter"}
+    whose = {"fall": "faller", "sort": "sorter"}
     assert {row["teacher"] for row in rollouts} == set(whose.values())
     assert all(row["teacher"] == whose[row["prompt"].split(":")[0]] for row in rollouts)
     learned = {
         line.source.name for line in ws.bill("student.s1").lines if Channel.LOGITS in line.channels
     }
-    assert learned == {"letters to be turned round", "letters to be put in order"}
+    assert learned == {"letters to be put in falling order", "letters to be put in order"}
