@@ -208,8 +208,9 @@ def smaller(name, folder):
     path = folder / f"{name}.toml"
     text = path.read_text("utf-8")
     # What arms set is made smaller, too.
-    arms = {"logit_kd": "12|120|240", "on_policy": "300|1500"}.get(name)
-    text = re.sub(rf"(?m)^steps = ({arms})$", "steps = 4", text) if arms else text
+    arms = {"logit_kd": {"12|120|240": 4}, "on_policy": {"300": 4, "1500": 6}}
+    for steps, fewer in arms.get(name, {}).items():
+        text = re.sub(rf"(?m)^steps = ({steps})$", f"steps = {fewer}", text)
     for stage, keys in SMALLER[name].items():
         begin = re.search(rf"(?m)^\[stages\.{re.escape(stage)}\]", text).start()
         end = (text + "\n\n").index("\n\n", begin)
