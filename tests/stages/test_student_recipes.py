@@ -71,6 +71,12 @@ SMALLER = {
         "of-longer": {"samples": "2", "pass_at": "[1, 2]"},
     },
 }
+LETTERS = """[verifiers.letters]
+kind = "form"
+match = ["[a-e]", "[f-j]", "[k-o]", "[p-t]"]
+
+[arms]
+"""
 RESULTS = {
     "extract": ("evaluation", "student.verified"),
     "refinery": ("evaluation", "lm.refined"),
@@ -211,6 +217,10 @@ def smaller(name, folder):
     arms = {"logit_kd": {"12|120|240": 4}, "on_policy": {"300": 4, "1500": 6}}
     for steps, fewer in arms.get(name, {}).items():
         text = re.sub(rf"(?m)^steps = ({steps})$", f"steps = {fewer}", text)
+    if name == "on_policy":  # so little trained, none of it is right: pay what tells attempts apart
+        paid = 'by = "right"\nreference = "answer"\nsteps'
+        assert text.count(paid) == 1
+        text = text.replace(paid, 'by = "letters"\nsteps').replace("[arms]\n", LETTERS, 1)
     for stage, keys in SMALLER[name].items():
         begin = re.search(rf"(?m)^\[stages\.{re.escape(stage)}\]", text).start()
         end = (text + "\n\n").index("\n\n", begin)
