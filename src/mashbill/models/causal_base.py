@@ -48,10 +48,11 @@ class CausalBase:
         self._scale = self._head_scale()
         self._loaded = model
         self._attention = model.config._attn_implementation  # noqa: SLF001 - it has no other name
-        self.packs = packs and self._packs()
+        self.packs: bool
         """whether sequences stand one behind the other; else each is computed by itself"""
-        self.shares = self.packs and self._shares()
+        self.shares: bool
         """whether several that go on from one may stand behind it, so that it is computed once"""
+        self.packs, self.shares = self._try() if packs else (False, False)
 
     @classmethod
     def load(cls, folder: Path, title: str, *, packs: bool, device: str = "cpu") -> CausalBase:
@@ -161,46 +162,35 @@ class CausalBase:
         return scale if fits else None
 
     @torch.no_grad()
-    def _packs(self) -> bool:
-        """Return whether two sequences together are computed as each alone, having tried it."""
+    def _try(self) -> tuple[bool, bool]:
+        """Return whether sequences together are computed as each alone, and behind one prompt, too.
+
+        Attention is the packed one from here on if the first holds, and else as it was loaded.
+        """
         size = int(self.model.config.get_text_config().vocab_size)
-        ids = [torch.tensor([(a * 17 + b + i) % size for a, b in _PROBE[: 6 - i]]) for i in (0, 2)]
+        ids = torch.tensor([(a * 17 + b) % size for a, b in _PROBE])
+        prompt, first, second = ids[:3], ids[3:5], ids[4:]
+        whole = [torch.cat([prompt, each]) for each in (first, second)]
         self.model.eval()
         try:
-            alone = [self.states([each]) for each in ids]
-            self.model.set_attn_implementation(packed_attention.NAME)
-            with packed_attention.lengths([len(each) for each in ids]):
-                beside = self.states(ids)
-        except (NotImplementedError, ValueError, TypeError, RuntimeError, AttributeError):
-            beside = None
+            alone = [self.states([each]) for each in whole]
+            if not self._are_as(torch.cat(alone), whole, [False, False]):
+                if self.model.config._attn_implementation != self._attention:  # noqa: SLF001
+                    self.model.set_attn_implementation(self._attention)
+                return False, False
+            shared = torch.cat([alone[0], alone[1][len(prompt) :]])
+            return True, self._are_as(shared, [prompt, first, second], [False, True, True])
         finally:
             self.model.train()
-        whole = torch.cat(alone)
-        if beside is not None and (beside - whole).abs().max() <= _CLOSE * whole.abs().max():
-            return True
-        if self.model.config._attn_implementation != self._attention:  # noqa: SLF001 - as above
-            self.model.set_attn_implementation(self._attention)
-        return False
 
-    @torch.no_grad()
-    def _shares(self) -> bool:
-        """Return whether what goes on from a prompt is computed as behind its own, tried."""
-        size = int(self.model.config.get_text_config().vocab_size)
-        ids = torch.tensor([(a * 13 + b) % size for a, b in _PROBE])
-        prompt, first, second = ids[:3], ids[3:5], ids[4:]
-        follows = [False, True, True]
-        self.model.eval()
+    def _are_as(
+        self, alone: torch.Tensor, sequences: list[torch.Tensor], follows: list[bool]
+    ) -> bool:
+        """Return whether packed attention gives sequences the states that each has by itself."""
         try:
-            whole = []
-            for each in (first, second):
-                alone = torch.cat([prompt, each])
-                with self.together([len(alone)]):
-                    whole.append(self.states([alone])[len(prompt) :])
-            with self.together([len(each) for each in (prompt, first, second)], follows):
-                shared = self.states([prompt, first, second], follows)[len(prompt) :]
+            self.model.set_attn_implementation(packed_attention.NAME)
+            with packed_attention.lengths([len(each) for each in sequences], follows):
+                beside = self.states(sequences, follows)
         except (NotImplementedError, ValueError, TypeError, RuntimeError, AttributeError):
             return False
-        finally:
-            self.model.train()
-        apart = (shared - torch.cat(whole)).abs().max()
-        return bool(apart <= _CLOSE * torch.cat(whole).abs().max())
+        return bool((beside - alone).abs().max() <= _CLOSE * alone.abs().max())

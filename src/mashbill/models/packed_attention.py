@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -95,26 +95,20 @@ def places(of_each: Sequence[int], follows: Sequence[bool] = ()) -> torch.Tensor
 
 
 def _pieces(of_each: Sequence[int], follows: Sequence[bool]) -> list[_Piece]:
-    ends = list(accumulate(of_each))
+    ends = list(accumulate(of_each, initial=0))
+    spans = list(pairwise(ends))
     found: list[_Piece] = []
     number = 0
-    while number < len(of_each):
+    while number < len(spans):
         last = number + 1
-        while last < len(of_each) and follows[last]:
+        while last < len(spans) and follows[last]:
             last += 1
-        begin, prompt = (
-            ends[number] - of_each[number],
-            (ends[number] - of_each[number], ends[number]),
-        )
-        if last - number > 1 and ends[last - 1] - begin <= _SHORT:
-            own = (begin, ends[last - 1])
-            found.append(_Piece(*own, (own,), tuple(of_each[number:last])))
+        prompt, whole = spans[number], (ends[number], ends[last])
+        if last - number > 1 and whole[1] - whole[0] <= _SHORT:
+            found.append(_Piece(*whole, (whole,), tuple(of_each[number:last])))
         else:
             found.append(_Piece(*prompt, (prompt,)))
-            for end, length in zip(
-                ends[number + 1 : last], of_each[number + 1 : last], strict=True
-            ):
-                found.append(_Piece(end - length, end, (prompt, (end - length, end))))
+            found += [_Piece(*own, (prompt, own)) for own in spans[number + 1 : last]]
         number = last
     return found
 
