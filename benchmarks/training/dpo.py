@@ -12,7 +12,6 @@ differences of the curves and the memory of both, and writes results/training_dp
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -25,7 +24,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from sft import ask, base_folder  # noqa: E402 - the folder is known only now
+from trainers import (  # noqa: E402 - the folder is known only now
+    HEAD,
+    ask,
+    base_folder,
+    base_keys,
+    options,
+)
 
 OURS = """
 import json, resource, sys, time
@@ -99,20 +104,9 @@ print("FOUND " + json.dumps({"seconds": times, "reference": before,
     **{ours: [each[theirs] for each in logged] for ours, theirs in names.items()},
     "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 """
-RECIPE = """
-[recipe]
-name = "bench"
-version = "1"
-seed = 3
-[models.base]
-{base}
-[stages.said]
-kind = "import"
-title = "pairs"
-source = "rows.jsonl"
-generator = "by"
-license = "CC0-1.0"
-[stages.student]
+RECIPE = (
+    HEAD
+    + """[stages.student]
 kind = "dpo"
 inputs = ["said"]
 base = "base"
@@ -125,6 +119,7 @@ warmup = 0.0
 dtype = "{dtype}"
 max_tokens = 1024
 """
+)
 
 
 def make_pairs(path: Path, count: int) -> list[dict[str, str]]:
@@ -173,30 +168,18 @@ def as_texts(base: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def main() -> None:
     """Compare."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--peer", required=True)
-    parser.add_argument("--method", default="lora", choices=["lora", "full"])
-    parser.add_argument("--steps", type=int, default=8)
+    parser = options(steps=8)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--micro", type=int, default=4, help="TRL's pairs at once")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--tiny", action="store_true")
     given = parser.parse_args()
     import numpy as np
     from machine import describe, write
-
-    from mashbill.core.canonical import digest_bytes, digest_file
 
     found: dict[str, list[dict[str, list[float]]]] = {"mashbill": [], "trl": []}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         base = base_folder(scratch, tiny=given.tiny)
-        files = sorted(base.resolve().iterdir())
-        of_tiny = 'kind = "folder"\nname = "base"\nlicense = "Apache-2.0"\nfolder = "base"\n'
-        digest = digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
-        table = f'{of_tiny}sha256 = "{digest}"' if given.tiny else 'kind = "gguf"'
+        table = base_keys(base, tiny=given.tiny)
         rows = make_pairs(scratch / "rows.jsonl", given.batch * given.steps)
         rate = 1e-4 if given.method == "lora" else 1e-6
         order = np.random.default_rng([3, 0]).permutation(len(rows)).tolist()

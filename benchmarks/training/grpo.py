@@ -13,7 +13,6 @@ from the rest of a step. It writes results/training_grpo_METHOD.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -26,7 +25,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from dpo import as_texts, make_pairs  # noqa: E402 - the folder is known only now
-from sft import ask, base_folder  # noqa: E402
+from trainers import HEAD, ask, base_folder, base_keys, options  # noqa: E402
 
 OURS = """
 import json, resource, sys, time
@@ -99,22 +98,11 @@ print("FOUND " + json.dumps({"sampling": sampling, "learning": learning, "tokens
     "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 """
 LETTERS = list("bcfgkmpvwy")
-RECIPE = """
-[recipe]
-name = "bench"
-version = "1"
-seed = 3
-[models.base]
-{base}
-[verifiers.letters]
+RECIPE = (
+    HEAD
+    + """[verifiers.letters]
 kind = "form"
 match = {letters}
-[stages.said]
-kind = "import"
-title = "prompts"
-source = "rows.jsonl"
-generator = "by"
-license = "CC0-1.0"
 [stages.student]
 kind = "grpo"
 inputs = ["said"]
@@ -131,34 +119,23 @@ warmup = 0.0
 dtype = "{dtype}"
 max_tokens = 1024
 """
+)
 
 
 def main() -> None:
     """Compare."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--peer", required=True)
-    parser.add_argument("--method", default="lora", choices=["lora", "full"])
-    parser.add_argument("--steps", type=int, default=4)
+    parser = options(steps=4)
     parser.add_argument("--prompts", type=int, default=4, help="of a step")
     parser.add_argument("--attempts", type=int, default=8)
     parser.add_argument("--new", type=int, default=24, help="tokens of a completion, at most")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--tiny", action="store_true")
     given = parser.parse_args()
     from machine import describe, write
-
-    from mashbill.core.canonical import digest_bytes, digest_file
 
     found: dict[str, list[dict[str, list[float]]]] = {"mashbill": [], "trl": []}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         base = base_folder(scratch, tiny=given.tiny)
-        files = sorted(base.resolve().iterdir())
-        of_tiny = 'kind = "folder"\nname = "base"\nlicense = "Apache-2.0"\nfolder = "base"\n'
-        digest = digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
-        table = f'{of_tiny}sha256 = "{digest}"' if given.tiny else 'kind = "gguf"'
+        table = base_keys(base, tiny=given.tiny)
         rows = make_pairs(scratch / "rows.jsonl", given.prompts * given.steps)
         texts = [{"prompt": each["prompt"]} for each in as_texts(base, rows)]
         (scratch / "texts.jsonl").write_text("".join(json.dumps(each) + "\n" for each in texts))

@@ -26,29 +26,17 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(HERE), str(ROOT / "tests")]
-RECIPE = """
-[recipe]
-name = "bench"
-version = "1"
-seed = 3
-[models.base]
-kind = "folder"
-name = "base"
-license = "Apache-2.0"
-folder = "base"
-sha256 = "{digest}"
-[teachers.far]
+
+from trainers import HEAD, base_folder, base_keys  # noqa: E402 - the folder is known only now
+
+RECIPE = (
+    HEAD
+    + """[teachers.far]
 kind = "server"
 model = "m-1"
 base_url = "{url}/v1"
 same_tokenizer_as = "base"
 concurrency = {at_once}
-[stages.said]
-kind = "import"
-title = "prompts"
-source = "rows.jsonl"
-generator = "by"
-license = "CC0-1.0"
 [stages.student]
 kind = "on_policy"
 inputs = ["said"]
@@ -64,6 +52,7 @@ rate = 0.0001
 noise_ratio = 1000
 dtype = "float32"
 """
+)
 
 
 class Clock:
@@ -127,18 +116,14 @@ def main() -> None:
     given = parser.parse_args()
     from machine import describe, write
     from tests_scoring import scoring
-    from tests_tiny_base import make_base
 
     import mashbill as mb
-    from mashbill.core.canonical import digest_bytes, digest_file
 
     clock = Clock()
     clock.watch()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        base = make_base(scratch / "base", width=64, layers=4)
-        files = sorted(base.iterdir())
-        digest = digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
+        base = base_folder(scratch, tiny=True)
         rows = [{"text": f"what is {n}?", "by": "human"} for n in range(given.prompts * 2)]
         (scratch / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         with scoring(base, latency=given.latency) as (service, double):
@@ -157,7 +142,8 @@ def main() -> None:
 
             type(double).__call__ = called
             text = RECIPE.format(
-                digest=digest, url=service.url, at_once=given.at_once, steps=given.steps,
+                base=base_keys(base, tiny=True), url=service.url, at_once=given.at_once,
+                steps=given.steps,
                 prompts=given.prompts, attempts=given.attempts, new=given.new,
                 sample_tokens=given.prompts * given.attempts * (given.new + 16) // given.parts,
             )  # fmt: skip

@@ -13,18 +13,24 @@ difference of the two curves and the memory of both, and writes results/training
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+from trainers import (  # noqa: E402 - the folder is known only now
+    HEAD,
+    ask,
+    base_folder,
+    base_keys,
+    options,
+)
 
 OURS = """
 import json, resource, sys, time
@@ -87,20 +93,9 @@ trainer.train()
 print("FOUND " + json.dumps({"seconds": times, "losses": losses,
     "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 """
-RECIPE = """
-[recipe]
-name = "bench"
-version = "1"
-seed = 3
-[models.base]
-{base}
-[stages.said]
-kind = "import"
-title = "rows"
-source = "rows.jsonl"
-generator = "by"
-license = "CC0-1.0"
-[stages.student]
+RECIPE = (
+    HEAD
+    + """[stages.student]
 kind = "sft"
 inputs = ["said"]
 base = "base"
@@ -113,6 +108,7 @@ warmup = 0.0
 dtype = "{dtype}"
 max_tokens = 1024
 """
+)
 
 
 def make_rows(path: Path, count: int) -> list[dict[str, str]]:
@@ -149,59 +145,20 @@ def encode(base: Path, rows: list[dict[str, str]]) -> list[dict[str, list[int]]]
     return found
 
 
-def base_folder(scratch: Path, *, tiny: bool) -> Path:
-    """Return SmolLM2-135M-Instruct as plain transformers loads it, or a tiny base."""
-    if tiny:
-        sys.path.insert(0, str(ROOT / "tests"))
-        from tests_tiny_base import make_base
-
-        return make_base(scratch / "base", width=64, layers=4)
-    from mashbill.core.base_model import GgufModel
-    from mashbill.core.cache import chosen_cache
-    from mashbill.models.base_weights import weights_of
-
-    made = weights_of("base", GgufModel(kind="gguf"), scratch, chosen_cache())
-    (scratch / "base").symlink_to(made.folder)
-    return scratch / "base"
-
-
-def ask(python: str, program: str, told: dict[str, object]) -> dict[str, list[float]]:
-    """Run one of the two in a process of its own."""
-    done = subprocess.run(
-        [python, "-c", program, json.dumps(told)], capture_output=True, text=True, check=False
-    )
-    line = next((x for x in done.stdout.splitlines() if x.startswith("FOUND ")), None)
-    if line is None:
-        sys.exit(done.stdout[-2000:] + done.stderr[-4000:])
-    return json.loads(line.removeprefix("FOUND "))
-
-
 def main() -> None:
     """Compare."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--peer", required=True)
-    parser.add_argument("--method", default="lora", choices=["lora", "full"])
-    parser.add_argument("--steps", type=int, default=12)
+    parser = options(steps=12)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--micro", type=int, default=4, help="TRL's sequences at once")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--tiny", action="store_true")
     given = parser.parse_args()
     import numpy as np
     from machine import describe, write
-
-    from mashbill.core.canonical import digest_bytes, digest_file
 
     found: dict[str, list[dict[str, list[float]]]] = {"mashbill": [], "trl": []}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         base = base_folder(scratch, tiny=given.tiny)
-        files = sorted(base.resolve().iterdir())
-        of_tiny = 'kind = "folder"\nname = "base"\nlicense = "Apache-2.0"\nfolder = "base"\n'
-        digest = digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
-        table = f'{of_tiny}sha256 = "{digest}"' if given.tiny else 'kind = "gguf"'
+        table = base_keys(base, tiny=given.tiny)
         rows = make_rows(scratch / "rows.jsonl", given.batch * given.steps)
         rate = 1e-3 if given.method == "lora" else 5e-5
         order: list[int] = []
